@@ -1,0 +1,1 @@
+"""Views: crops, colours and masks."""

@@ -1,0 +1,1 @@
+"""What the Runner drives: optimizers, hooks and loops."""

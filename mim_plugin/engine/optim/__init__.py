@@ -1,0 +1,1 @@
+"""Optimizers, wrappers, parameter groups and schedules."""

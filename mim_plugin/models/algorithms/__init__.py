@@ -1,0 +1,1 @@
+"""Algorithms: they wire views, backbone, tokenizer and head."""

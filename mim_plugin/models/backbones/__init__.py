@@ -1,0 +1,1 @@
+"""Backbones: encoders of visible patches."""

@@ -1,0 +1,1 @@
+"""Heads: how the target is predicted."""

@@ -1,0 +1,1 @@
+"""Necks between a plain backbone and a dense head."""

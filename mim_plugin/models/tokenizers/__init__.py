@@ -1,0 +1,1 @@
+"""Tokenizers: what should be predicted at each hidden patch."""
