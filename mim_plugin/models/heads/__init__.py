@@ -1,1 +1,5 @@
-"""Heads: how the target is predicted."""
+"""Heads: how the target is predicted, and from which tokens."""
+
+from mim_plugin.models.heads.projection import ProjectionHead
+
+__all__ = ['ProjectionHead']

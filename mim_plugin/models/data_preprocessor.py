@@ -1,0 +1,93 @@
+"""From what the loader ships (uint8 crops, masks) to what a model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from mim_plugin.registry import MODELS
+
+
+@MODELS.register_module()
+class MIMDataPreprocessor(BaseDataPreprocessor):
+    """Move to the device, join crops, normalise, and list the hidden patches.
+
+    The list of hidden patches is made on the host, where the masks come from, so
+    that no step waits for the device to count them.
+
+    Args:
+        mean: Mean a channel, in grey values 0 to 255.
+        std: Standard deviation a channel, in grey values.
+        non_blocking: Copy to the device without waiting (for pinned memory).
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        non_blocking: bool = True,
+    ) -> None:
+        super().__init__(non_blocking=non_blocking)
+        self.register_buffer('mean', torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare one batch.
+
+        Args:
+            data: ``inputs`` is a dict of views, see :class:`PackViews` (every entry a
+                list with one stacked tensor a crop), or images to evaluate: a list of
+                ``(3, H, W)`` of one size or a stacked tensor.
+            training: Unused, part of mmengine's interface.
+
+        Returns:
+            ``data`` with ``inputs`` replaced by normalised images ``(B, 3, H, W)``, or
+            for views by a dict: ``global`` (G*B, 3, S, S), ``local`` (L*B, 3, s, s) or
+            None, ``mask`` (G*B, h, w) bool or None, ``mask_index`` (M,), ``mask_weight``
+            (M,), ``num_global`` G, ``num_local`` L. Crops are crop-major.
+        """
+        inputs = data['inputs']
+        if isinstance(inputs, dict):
+            return {**data, 'inputs': self._views(inputs)}
+        if not isinstance(inputs, Tensor):
+            inputs = torch.stack(list(inputs))
+        return {**data, 'inputs': self._normalise(self._to_device(inputs))}
+
+    def _views(self, views: dict[str, list[Tensor]]) -> dict:
+        local = views.get('local') or []
+        prepared = {
+            'global': self._join(views['global']),
+            'local': self._join(local) if local else None,
+            'num_global': len(views['global']),
+            'num_local': len(local),
+        }
+        masks = views.get('mask') or None
+        mask = torch.cat(masks) if masks else None
+        return prepared | self._hidden_patches(mask)
+
+    def _hidden_patches(self, mask: Tensor | None) -> dict[str, Tensor | None]:
+        if mask is None:
+            index, weight = torch.zeros(0, dtype=torch.int64), torch.zeros(0)
+        else:
+            count = mask.flatten(1).sum(1)
+            index = mask.flatten().nonzero().squeeze(1)
+            weight = torch.repeat_interleave(1.0 / count.clamp(min=1), count)
+        return {
+            'mask': None if mask is None else self._to_device(mask),
+            'mask_index': self._to_device(index),
+            'mask_weight': self._to_device(weight),
+        }
+
+    def _join(self, crops: list[Tensor]) -> Tensor:
+        return self._normalise(torch.cat([self._to_device(crop) for crop in crops]))
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        return (images.float() - self.mean) / self.std
+
+    def _to_device(self, x: Tensor) -> Tensor:
+        if self.device.type == 'cuda' and x.device.type == 'cpu' and self._non_blocking:
+            x = x.pin_memory()  # only copies from pinned memory run beside the computation
+        return x.to(self.device, non_blocking=self._non_blocking)
