@@ -68,7 +68,7 @@ class IBOT(BaseModel):
         if self.head.patch_out_dim != self.tokenizer.head.patch_out_dim:
             raise ConfigError(
                 f'The student scores patches with {self.head.patch_out_dim} prototypes, the teacher with '
-                f'{self.tokenizer.head.patch_out_dim}; set head.patch_out_dim to the teacher\'s number.'
+                f"{self.tokenizer.head.patch_out_dim}; set head.patch_out_dim to the teacher's number."
             )
         self.tokenizer.copy_from(self.backbone, self.head)
 

@@ -106,9 +106,7 @@ class ProjectionHead(nn.Module):
         if self.has_bottleneck:
             self.last_layer = WeightNormLinear(bottleneck_dim, out_dim, train_scale=not norm_last_layer)
             if not shared:
-                self.last_layer2 = WeightNormLinear(
-                    bottleneck_dim, self.patch_out_dim, train_scale=not norm_last_layer
-                )
+                self.last_layer2 = WeightNormLinear(bottleneck_dim, self.patch_out_dim, train_scale=not norm_last_layer)
         elif not shared:
             self.mlp2 = nn.Linear(hidden_dim, self.patch_out_dim)
 
