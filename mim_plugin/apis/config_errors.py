@@ -1,0 +1,143 @@
+"""One clear message for a config that cannot work."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mmengine.registry
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmengine.runner import Runner
+
+from mim_plugin.apis.config_tree import type_name, walk_dicts
+from mim_plugin.errors import ConfigError
+
+__all__ = ['check_top_level_keys', 'explain_build_errors', 'read_config']
+
+# Keys that mmengine reads from a config besides the Runner's own arguments.
+_OTHER_KEYS = (
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+)
+_NOT_REGISTERED = re.compile(r'([\w.]+) is not in the (\w+)::([\w ]+) registry')
+_UNKNOWN_ARGUMENT = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
+_MISSING_ARGUMENT = re.compile(r'(\w+)(?:\.__init__)?\(\) missing \d+ required [\w-]+ arguments?: (.+)')
+
+
+def read_config(path: str) -> Config:
+    """Read a config file.
+
+    Raises:
+        ConfigError: The file is missing or not a config, or one of its bases is.
+    """
+    if not Path(path).is_file():
+        beside = [str(p) for p in Path(path).parent.glob('*.py')] if Path(path).parent.is_dir() else []
+        raise ConfigError(f'There is no config {path}{_nearest(path, beside)}.')
+    try:
+        return Config.fromfile(path)
+    except (SyntaxError, NameError, FileNotFoundError, ModuleNotFoundError, KeyError, AttributeError, OSError) as error:
+        message = ' '.join(str(error).split())
+        raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {message}') from error
+
+
+def check_top_level_keys(cfg: Config) -> None:
+    """Refuse a top-level key that is nearly, but not quite, one that the Runner reads.
+
+    Other keys are allowed: classic configs keep intermediate values at the top level.
+
+    Raises:
+        ConfigError: Names the key and the one that was meant.
+    """
+    known = {*inspect.signature(Runner.__init__).parameters, *_OTHER_KEYS} - {'self', 'cfg'}
+    for key in cfg:
+        near = [] if key in known else difflib.get_close_matches(key, known, n=1, cutoff=0.85)
+        if near:
+            raise ConfigError(f"The config key '{key}' has no effect; did you mean '{near[0]}'?")
+
+
+@contextmanager
+def explain_build_errors(cfg: Config) -> Iterator[None]:
+    """Turn mmengine's errors about a type name or an argument into a :class:`ConfigError` with its config key."""
+    try:
+        yield
+    except KeyError as error:
+        found = _NOT_REGISTERED.search(str(error))
+        if not found:
+            raise
+        name, scope, registry = found.groups()
+        names = _registered_names(registry)
+        raise ConfigError(
+            f"type='{name}'{_where(cfg, name)} is not a known {registry} of {scope}{_nearest(name, names)}; "
+            'a class of your own must be named in custom_imports.'
+        ) from error
+    except TypeError as error:
+        message = _explain_argument(cfg, str(error))
+        if message is None:
+            raise
+        raise ConfigError(message) from error
+
+
+def _explain_argument(cfg: Config, text: str) -> str | None:
+    unknown = _UNKNOWN_ARGUMENT.search(text)
+    if unknown and _entries(cfg, unknown[1], having=unknown[2]):
+        name, argument = unknown.groups()
+        where = _where(cfg, name, having=argument)
+        return f"{name}{where} has no argument '{argument}'{_nearest(argument, _arguments(name))}."
+    missing = _MISSING_ARGUMENT.search(text)
+    if missing and _entries(cfg, missing[1]):
+        return f'{missing[1]}{_where(cfg, missing[1])} needs {missing[2]}; add it to the config.'
+    return None
+
+
+def _entries(cfg: Config, name: str, having: str | None = None) -> list[str]:
+    return [
+        path
+        for path, entry in walk_dicts(cfg)
+        if type_name(entry) == name.split('.')[-1] and (having is None or having in entry)
+    ]
+
+
+def _where(cfg: Config, name: str, having: str | None = None) -> str:
+    paths = _entries(cfg, name, having)
+    return f' (config key {paths[-1]})' if paths else ''
+
+
+def _root_registries() -> list[Registry]:
+    return [value for value in vars(mmengine.registry).values() if isinstance(value, Registry)]
+
+
+def _with_children(registry: Registry) -> Iterator[Registry]:
+    yield registry
+    for child in registry.children.values():
+        yield from _with_children(child)
+
+
+def _registered_names(registry_name: str) -> list[str]:
+    roots = [root for root in _root_registries() if root.name == registry_name]
+    return sorted({name for root in roots for registry in _with_children(root) for name in registry.module_dict})
+
+
+def _arguments(class_name: str) -> list[str]:
+    for root in _root_registries():
+        for registry in _with_children(root):
+            if class_name in registry.module_dict:
+                return list(inspect.signature(registry.module_dict[class_name]).parameters)
+    return []
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f" (did you mean '{near[0]}'?)" if near else ''

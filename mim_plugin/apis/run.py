@@ -1,0 +1,281 @@
+"""What the command-line tools do, as functions: read a config, fit it to the command and the machine, run it.
+
+From a notebook::
+
+    cfg = prepare_config('configs/ibot/ibot_vit-small-p16_16xb64-coslr-800e_in1k.py', work_dir='runs/first')
+    train(cfg)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import get_rank, get_world_size, is_distributed
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mim_plugin.apis.config_errors import check_top_level_keys, explain_build_errors, read_config
+from mim_plugin.apis.config_tree import type_name, walk_dicts
+from mim_plugin.errors import CheckpointError, ConfigError, MIMError
+
+__all__ = ['build_runner', 'find_last_checkpoint', 'prepare_config', 'run_tool', 'test', 'train']
+
+_CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'interrupt*.pth')
+_VALIDATION_HOOKS = ('FrozenFeatureHook',)
+
+
+def prepare_config(
+    config: str | Config,
+    *,
+    work_dir: str | None = None,
+    resume: str | None = None,
+    amp: bool = False,
+    auto_scale_lr: bool = False,
+    validate: bool = True,
+    cfg_options: dict | None = None,
+    launcher: str = 'none',
+) -> Config:
+    """Read a config and apply what the command line and the machine ask for.
+
+    Args:
+        config: Path of a config file, or a config.
+        work_dir: Where logs and checkpoints go; else the config's, else ``work_dirs/<name of the config>``.
+        resume: 'auto' continues from the last checkpoint of ``work_dir``, a path from that file.
+        amp: Compute in half precision: bfloat16 without a GPU, else what the config or the wrapper says.
+        auto_scale_lr: Scale the learning rate by the ratio of the real batch to the config's.
+        validate: False leaves validation during training out.
+        cfg_options: Overrides with dotted keys, ``{'optim_wrapper.optimizer.lr': 1e-3}``.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        The config that :func:`build_runner` takes.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key of it or of the overrides is misspelt.
+        CheckpointError: There is nothing to resume from.
+    """
+    name = Path(config if isinstance(config, str) else config.filename or 'run').stem
+    cfg = read_config(config) if isinstance(config, str) else config.copy()
+    if cfg_options:
+        _merge(cfg, cfg_options)
+    check_top_level_keys(cfg)
+    cfg.launcher = launcher
+    cfg.work_dir = work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
+    if amp:
+        _enable_amp(cfg)
+    if auto_scale_lr:
+        _enable_lr_scaling(cfg)
+    if not validate:
+        _drop_validation(cfg)
+    if resume:
+        cfg.load_from = _checkpoint_to_resume(resume, cfg.work_dir)
+        cfg.resume = True
+    if get_device() == 'cpu':
+        _fit_to_cpu(cfg)
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Start the process group where mmengine cannot (without a GPU), then build the Runner."""
+    import mim_plugin.checkpoints  # noqa: F401  from here on checkpoints are read safely
+
+    if cfg.get('launcher', 'none') != 'none' and get_device() == 'cpu' and not is_distributed():
+        _start_gloo(cfg.launcher)
+    with explain_build_errors(cfg):
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def train(cfg: Config) -> Runner:
+    """Train as the config says; returns the Runner after the last step."""
+    _require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper', remedy='is it a config for test.py?')
+    runner = build_runner(cfg)
+    with explain_build_errors(cfg):
+        runner.train()
+    return runner
+
+
+def test(cfg: Config, checkpoint: str | None = None, tta: bool = False) -> dict[str, float]:
+    """Evaluate as the config's test entries say.
+
+    Args:
+        cfg: Result of :func:`prepare_config`.
+        checkpoint: Weights to evaluate, every one of which must fit; None keeps what ``model.init_cfg`` loads.
+        tta: Average over the config's test-time augmentations.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        ConfigError: The config has no test entries.
+        CheckpointError: The file is missing or does not fit the model.
+    """
+    remedy = 'configs/evaluation holds configs that evaluate a pretrained backbone.'
+    _require(cfg, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator', remedy=remedy)
+    if checkpoint and not Path(checkpoint).is_file():
+        raise CheckpointError(f'There is no checkpoint {checkpoint}; check the path.')
+    if tta:
+        _use_tta(cfg)
+    cfg.load_from, cfg.resume = None, False
+    runner = build_runner(cfg)
+    with explain_build_errors(cfg):
+        if checkpoint:
+            _load_strictly(runner, checkpoint)
+        else:
+            runner._init_model_weights()  # Runner.test does not, though init_cfg may name the weights
+        return runner.test()
+
+
+def run_tool(main: Callable[[], object]) -> int:
+    """Run a tool's ``main``; print an error that the user can mend as one line.
+
+    Returns:
+        Exit code: 0, 2 after such an error, 130 after Ctrl-C.
+    """
+    try:
+        main()
+    except MIMError as error:
+        where = f' (process {os.environ["RANK"]})' if os.environ.get('RANK', '0') != '0' else ''
+        print(f'error{where}: {error}', file=sys.stderr, flush=True)
+        return 2
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr, flush=True)
+        return 130
+    finally:
+        if is_distributed():
+            import torch.distributed
+
+            torch.distributed.destroy_process_group()
+    return 0
+
+
+def find_last_checkpoint(work_dir: str | Path) -> str | None:
+    """The checkpoint that was saved last in a folder, also when the folder was moved; None without any."""
+    work_dir = Path(work_dir)
+    note = work_dir / 'last_checkpoint'
+    if note.is_file():
+        noted = Path(note.read_text(encoding='utf-8').strip())
+        for path in (noted, work_dir / noted.name):
+            if path.is_file():
+                return str(path)
+    found = [path for pattern in _CHECKPOINTS for path in work_dir.glob(pattern)]
+    return str(max(found, key=lambda path: path.stat().st_mtime)) if found else None
+
+
+def _require(cfg: Config, *keys: str, remedy: str) -> None:
+    missing = [key for key in keys if not cfg.get(key)]
+    if missing:
+        raise ConfigError(f'{cfg.filename or "The config"} has no {", ".join(missing)}; {remedy}')
+
+
+def _merge(cfg: Config, options: dict) -> None:
+    try:
+        cfg.merge_from_dict(options)
+    except (KeyError, TypeError, IndexError) as error:
+        raise ConfigError(f'--cfg-options {" ".join(options)} does not fit the config: {error}') from error
+
+
+def _enable_amp(cfg: Config) -> None:
+    wrapper = cfg.get('optim_wrapper')
+    kind = type_name(wrapper, 'OptimWrapper') if wrapper else None
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'MIMOptimWrapper', 'MIMAmpOptimWrapper'):
+        raise ConfigError(
+            f'--amp does not know the optim_wrapper type {kind}; set half precision in the config instead.'
+        )
+    if get_device() == 'cpu':
+        wrapper.pop('loss_scale', None)
+        wrapper.update(type='mim_plugin.MIMAmpOptimWrapper', dtype='bfloat16')
+    elif kind == 'OptimWrapper':
+        wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    elif kind == 'MIMOptimWrapper':
+        wrapper.type = 'mim_plugin.MIMAmpOptimWrapper'
+
+
+def _enable_lr_scaling(cfg: Config) -> None:
+    if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
+        raise ConfigError(
+            '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: '
+            'the batch that its learning rate is for.'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def _drop_validation(cfg: Config) -> None:
+    for key in ('val_cfg', 'val_dataloader', 'val_evaluator'):
+        cfg[key] = None
+    if cfg.get('custom_hooks'):
+        cfg.custom_hooks = [hook for hook in cfg.custom_hooks if type_name(hook) not in _VALIDATION_HOOKS]
+
+
+def _checkpoint_to_resume(resume: str, work_dir: str) -> str:
+    if resume != 'auto':
+        if not Path(resume).is_file():
+            raise CheckpointError(
+                f'--resume {resume}: there is no such file; --resume alone takes the last checkpoint of {work_dir}.'
+            )
+        return resume
+    found = find_last_checkpoint(work_dir)
+    if found is None:
+        raise CheckpointError(
+            f'--resume found no checkpoint in {work_dir}; leave --resume out to start anew, or name one: --resume PATH.'
+        )
+    return found
+
+
+def _fit_to_cpu(cfg: Config) -> None:
+    """What cannot run without a GPU is replaced by its equal in float32; more processes talk over gloo."""
+    wrapper = cfg.get('optim_wrapper') or {}
+    kind = type_name(wrapper, 'OptimWrapper')
+    if kind == 'AmpOptimWrapper' or (kind == 'MIMAmpOptimWrapper' and wrapper.get('dtype') != 'bfloat16'):
+        print_log(f'No GPU: {kind} is replaced by its float32 counterpart.', logger='current')
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):
+            wrapper.pop(key, None)
+        wrapper.type = 'OptimWrapper' if kind == 'AmpOptimWrapper' else 'mim_plugin.MIMOptimWrapper'
+    if cfg.launcher == 'none':
+        return
+    if cfg.launcher != 'pytorch':
+        raise ConfigError(f'--launcher {cfg.launcher} needs a GPU on every node; without one use tools/dist_train.sh.')
+    for path, entry in walk_dicts(cfg):
+        if entry.get('type') == 'SyncBN':
+            print_log(f'No GPU: {path} is BN in place of SyncBN, with statistics of each process.', logger='current')
+            entry['type'] = 'BN'
+    cfg.model_wrapper_cfg = {
+        'type': 'MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': cfg.get('find_unused_parameters', False),
+        **(cfg.get('model_wrapper_cfg') or {}),
+        'device_ids': None,
+    }
+
+
+def _start_gloo(launcher: str) -> None:
+    import torch.distributed
+
+    if launcher != 'pytorch' or 'RANK' not in os.environ:
+        raise ConfigError('--launcher pytorch is for processes of torchrun; use tools/dist_train.sh CONFIG NUMBER.')
+    torch.distributed.init_process_group('gloo')
+    print_log(f'No GPU: process {get_rank()} of {get_world_size()} over gloo.', logger='current')
+
+
+def _use_tta(cfg: Config) -> None:
+    if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
+        raise ConfigError('--tta needs tta_pipeline and tta_model in the config; mmseg::_base_ has both.')
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    dataset.pipeline = cfg.tta_pipeline
+    cfg.model = {**cfg.tta_model, 'module': cfg.model}
+
+
+def _load_strictly(runner: Runner, checkpoint: str) -> None:
+    try:
+        runner.load_checkpoint(checkpoint, map_location='cpu', strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f'{checkpoint} does not fit {runner.model_name}; test with the config of its training run. {error}'
+        ) from error
