@@ -1,1 +1,20 @@
-"""Functions that return figures."""
+"""Functions that return matplotlib figures; nothing here opens a window or writes a file."""
+
+from mim_plugin.visualization.attention import color_heads, draw_attention, mass_mask
+from mim_plugin.visualization.curves import draw_curves, read_scalars
+from mim_plugin.visualization.segmentation import color_labels, draw_segmentation
+from mim_plugin.visualization.style import class_colors
+from mim_plugin.visualization.views import draw_views, hide_patches
+
+__all__ = [
+    'class_colors',
+    'color_heads',
+    'color_labels',
+    'draw_attention',
+    'draw_curves',
+    'draw_segmentation',
+    'draw_views',
+    'hide_patches',
+    'mass_mask',
+    'read_scalars',
+]

@@ -1,0 +1,87 @@
+"""What a user can choose, and what must stay the same when a run goes on."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+import mim_plugin
+from mim_plugin.errors import ConfigError
+
+__all__ = ['QuickstartOptions', 'find_configs']
+
+DEVICES = ('cpu', 'cuda')
+PRETRAIN_CONFIG = 'ibot_vit-mini-p16_1xb64-6e_solar-cells.py'
+SEGMENTATION_CONFIG = 'upernet_vit-mini-p16_1xb16-240i_scenes-128x128.py'
+
+
+def find_configs() -> Path:
+    """Finds ``configs/quickstart`` beside the package (a checkout) or inside it (an installed wheel).
+
+    Raises:
+        ConfigError: If neither exists.
+    """
+    package = Path(mim_plugin.__file__).resolve().parent
+    for root in (package.parent, package / '.mim'):
+        if (root / 'configs' / 'quickstart').is_dir():
+            return root / 'configs' / 'quickstart'
+    raise ConfigError(f'configs/quickstart is neither beside nor inside {package}: run from a checkout of mim_plugin.')
+
+
+@dataclass(frozen=True)
+class QuickstartOptions:
+    """Options of one run.
+
+    Attributes:
+        work_dir: Everything that the run writes is inside.
+        data: A folder of the user, or None for the solar cells and the composed scenes.
+        epochs: Epochs of pretraining, or None for the config's.
+        device: ``cpu``, ``cuda``, or None for what the machine has.
+        seed: Seed of everything random.
+        from_scratch: Pretrain from random weights, not from the shipped checkpoint.
+        resume: Go on with the run in ``work_dir``.
+        pretrain_config: Config of the pretraining.
+        segmentation_config: Config of the segmentation.
+    """
+
+    work_dir: Path = Path('work_dirs/quickstart')
+    data: Path | None = None
+    epochs: int | None = None
+    device: str | None = None
+    seed: int = 0
+    from_scratch: bool = False
+    resume: bool = False
+    pretrain_config: Path | None = None
+    segmentation_config: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check values that can be checked without touching data.
+
+        Raises:
+            ConfigError: If a value cannot work.
+        """
+        if self.epochs is not None and self.epochs < 1:
+            raise ConfigError(f'--epochs {self.epochs} trains nothing: give 1 or more.')
+        if self.seed < 0:
+            raise ConfigError(f'--seed {self.seed} is negative: give 0 or more.')
+        if self.device not in (None, *DEVICES):
+            raise ConfigError(f"--device {self.device} is unknown: give 'cpu' or 'cuda'.")
+        if self.device == 'cuda' and not torch.cuda.is_available():
+            raise ConfigError('--device cuda was asked for but torch finds no GPU: use --device cpu or install CUDA.')
+
+    @property
+    def configs(self) -> tuple[Path, Path]:
+        """Config files of the pretraining and of the segmentation."""
+        pretrain, segmentation = self.pretrain_config, self.segmentation_config
+        if pretrain is None or segmentation is None:
+            folder = find_configs()
+            pretrain, segmentation = pretrain or folder / PRETRAIN_CONFIG, segmentation or folder / SEGMENTATION_CONFIG
+        return Path(pretrain), Path(segmentation)
+
+    def identity(self) -> dict[str, object]:
+        """What a resumed run must share with the run it continues, as JSON values."""
+        fields = asdict(self)
+        return {
+            'data': None if self.data is None else str(Path(self.data).expanduser().resolve()),
+            **{name: fields[name] for name in ('epochs', 'seed', 'from_scratch')},
+        }
