@@ -1,1 +1,27 @@
 """Views: crops, colours and masks."""
+
+from mim_plugin.datasets.transforms.base import Transform
+from mim_plugin.datasets.transforms.color import ColorJitter, ViewAugmentation
+from mim_plugin.datasets.transforms.crops import MultiCrop, RandomResizedCrop
+from mim_plugin.datasets.transforms.evaluation import CenterCrop, ResizeShortSide
+from mim_plugin.datasets.transforms.formatting import PackImage, PackViews
+from mim_plugin.datasets.transforms.loading import LoadImagePIL, UndecodableImageError
+from mim_plugin.datasets.transforms.masking import PredictionMasks, PredictionRatio, block_mask, random_mask
+
+__all__ = [
+    'CenterCrop',
+    'ColorJitter',
+    'LoadImagePIL',
+    'MultiCrop',
+    'PackImage',
+    'PackViews',
+    'PredictionMasks',
+    'PredictionRatio',
+    'RandomResizedCrop',
+    'ResizeShortSide',
+    'Transform',
+    'UndecodableImageError',
+    'ViewAugmentation',
+    'block_mask',
+    'random_mask',
+]
