@@ -24,11 +24,11 @@ def majority_baseline(train_labels: Tensor, test_labels: Tensor) -> dict[str, fl
         test_labels: ``(Q,)`` int64.
 
     Returns:
-        ``top1`` and ``balanced_accuracy`` in percent; with two classes also ``auc``, which is 50.
+        ``accuracy`` and ``balanced_accuracy`` in percent; with two classes also ``auc``, which is 50.
     """
     majority = int(train_labels.bincount().argmax())
     scores = {
-        'top1': (test_labels == majority).double().mean().item() * 100,
+        'accuracy': (test_labels == majority).double().mean().item() * 100,
         'balanced_accuracy': 100.0 / len(test_labels.unique()) if (test_labels == majority).any() else 0.0,
     }
     if int(torch.cat([train_labels, test_labels]).max()) == 1:

@@ -58,7 +58,7 @@ def extract_features(
     with evaluating(extractor):
         for samples in predict(extractor, dataloader):
             parts.append(stack_samples(samples))
-    whole = gather_set(drop_repeats(FeatureSet.cat(parts)))
+    whole = gather_set(drop_repeats(FeatureSet.cat(parts), len(dataloader.dataset)))
     whole.require_finite('evaluated')
     if normalize:
         return FeatureSet(F.normalize(whole.features, dim=1), whole.labels, whole.indices)

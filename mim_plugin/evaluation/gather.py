@@ -6,6 +6,7 @@ import torch
 from mmengine.dist import all_gather, all_reduce, get_rank, get_world_size
 from torch import Tensor
 
+from mim_plugin.errors import ConfigError
 from mim_plugin.evaluation.feature_set import FeatureSet
 from mim_plugin.evaluation.knn import check_k, nearest_neighbors, sort_neighbors
 
@@ -30,10 +31,17 @@ def total_rows(part: FeatureSet) -> int:
     return int(count)
 
 
-def drop_repeats(part: FeatureSet) -> FeatureSet:
+def drop_repeats(part: FeatureSet, size: int) -> FeatureSet:
     """This process's rows without samples that come earlier here or on a lower rank.
 
     Samplers fill the last round with samples seen before; over all processes each stays once.
+
+    Args:
+        part: This process's rows.
+        size: Number of images of the data set.
+
+    Raises:
+        ConfigError: If different images share a number, as in a data set joined from several.
     """
     order = part.indices.argsort(stable=True)
     ordered = part.indices[order]
@@ -42,7 +50,13 @@ def drop_repeats(part: FeatureSet) -> FeatureSet:
     earlier = gather_rows(part.indices)[: get_rank()]
     if earlier:
         fresh &= ~torch.isin(part.indices, torch.cat(earlier))
-    return part.take(fresh)
+    kept = part.take(fresh)
+    if total_rows(kept) < size <= total_rows(part):
+        raise ConfigError(
+            f'The {size} images of the evaluation data set have only {total_rows(kept)} different sample_idx, so '
+            'repeated images cannot be told apart; evaluate data sets one by one, or number their samples anew.'
+        )
+    return kept
 
 
 def gather_set(part: FeatureSet) -> FeatureSet:

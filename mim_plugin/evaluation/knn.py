@@ -201,6 +201,7 @@ def knn_accuracy(
         num_classes: C; default is the largest label plus one.
         device: Where the similarities are computed; default is the features'.
     """
+    check_k(k, len(train_labels))
     check_temperature(temperature)
     train_labels, test_labels = train_labels.cpu(), test_labels.cpu()
     num_classes = num_classes or int(torch.cat([train_labels, test_labels]).max()) + 1

@@ -21,7 +21,7 @@ def logistic_regression(
     draws: int = 5,
     seed: int = 0,
     scaling: str = 'standard',
-    C: float = 1.0,  # noqa: N803  (scikit-learn's name)
+    C: float = 1.0,
     max_iter: int = 1000,
 ) -> dict[str, float]:
     """Multinomial logistic regression with an L2 penalty (scikit-learn, L-BFGS).
@@ -46,8 +46,6 @@ def logistic_regression(
     Raises:
         ConfigError: If scikit-learn is missing, an option is out of range, or a class has too few rows.
     """
-    if scaling not in SCALINGS:
-        raise ConfigError(f'scaling={scaling!r} is unknown; use one of {SCALINGS}.')
     train, test = train.labelled(), test.labelled()
     classes = train.labels.unique()
     if len(classes) < 2:
@@ -92,8 +90,8 @@ def draw_rows(labels: torch.Tensor, labels_per_class: int, seed: int | tuple[int
     return torch.from_numpy(np.concatenate(chosen))
 
 
-def _fit_and_score(train: FeatureSet, test: FeatureSet, scaling: str, C: float, max_iter: int) -> dict[str, float]:  # noqa: N803
-    model = _pipeline(scaling, C, max_iter).fit(train.features.numpy(), train.labels.numpy())
+def _fit_and_score(train: FeatureSet, test: FeatureSet, scaling: str, C: float, max_iter: int) -> dict[str, float]:
+    model = build_classifier(scaling, C, max_iter).fit(train.features.numpy(), train.labels.numpy())
     predicted = torch.from_numpy(model.predict(test.features.numpy()))
     scores = {
         'accuracy': (predicted == test.labels).double().mean().item() * 100,
@@ -105,7 +103,10 @@ def _fit_and_score(train: FeatureSet, test: FeatureSet, scaling: str, C: float, 
     return scores
 
 
-def _pipeline(scaling: str, C: float, max_iter: int) -> Any:  # noqa: N803
+def build_classifier(scaling: str = 'standard', C: float = 1.0, max_iter: int = 1000) -> Any:
+    """Scaling and regression as one scikit-learn estimator; see :func:`logistic_regression`."""
+    if scaling not in SCALINGS:
+        raise ConfigError(f'scaling={scaling!r} is unknown; use one of {SCALINGS}.')
     try:
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline

@@ -15,7 +15,7 @@ from mim_plugin.evaluation.feature_set import FeatureSet
 from mim_plugin.evaluation.features import stack_samples
 from mim_plugin.evaluation.gather import drop_repeats, gather_rows, gather_set, shared_neighbors, total_rows
 from mim_plugin.evaluation.knn import check_k, check_temperature, knn_scores
-from mim_plugin.evaluation.logistic import logistic_regression
+from mim_plugin.evaluation.logistic import build_classifier, logistic_regression
 from mim_plugin.registry import METRICS
 
 # Field of a data sample -> what its figures are called.
@@ -77,13 +77,13 @@ class FrozenFeatureMetric(BaseMetric):
         """Figures over the test images of all processes, the same on each.
 
         Args:
-            size: Unused: repeated images are recognised by their ``sample_idx``.
+            size: Number of test images, repetitions not counted.
         """
         results = self.results.copy()
         self.results.clear()
         outcome: list = [None]
         try:
-            outcome = [self.compute_metrics(results)]
+            outcome = [self.compute_metrics(results, size)]
         except MIMError as error:
             outcome = [error]
         # The main process may fail where others have nothing to do: then all stop.
@@ -92,12 +92,12 @@ class FrozenFeatureMetric(BaseMetric):
             raise outcome[0]
         return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in outcome[0].items()}
 
-    def compute_metrics(self, results: list[dict[str, FeatureSet]]) -> dict[str, float]:
-        """Figures from the kept batches of all processes."""
+    def compute_metrics(self, results: list[dict[str, FeatureSet]], size: int) -> dict[str, float]:
+        """Figures from the kept batches of all processes, see :meth:`evaluate`."""
         figures: dict[str, float] = {}
         for field, bank in self._banks.items():
             part = FeatureSet.cat([bank.take(slice(0)), *(result[field] for result in results)])
-            test = gather_set(drop_repeats(part)).labelled()
+            test = gather_set(drop_repeats(part, size)).labelled()
             if len(test) == 0:
                 raise DataError('No test image has a label (gt_label); use a data set with class folders.')
             test.require_finite('test')
@@ -173,16 +173,29 @@ class LogisticRegressionMetric(FrozenFeatureMetric):
     """Logistic regression on frozen features, see :func:`logistic_regression`; needs scikit-learn.
 
     Args:
-        num_classes: See :class:`FrozenFeatureMetric`.
+        labels_per_class: Rows of each class to train on; None for all.
+        draws: How often they are drawn.
+        seed: Of the draws.
         prefix: See :class:`FrozenFeatureMetric`.
-        **options: ``labels_per_class``, ``draws``, ``seed``, ``scaling``, ``C``, ``max_iter``.
+        **classifier: ``scaling``, ``C``, ``max_iter``.
+
+    Raises:
+        ConfigError: At once, if scikit-learn is missing.
     """
 
     default_prefix = 'logistic'
 
-    def __init__(self, num_classes: int | None = None, prefix: str | None = None, **options: Any) -> None:
-        super().__init__(num_classes, prefix)
-        self.options = options
+    def __init__(
+        self,
+        labels_per_class: int | None = None,
+        draws: int = 5,
+        seed: int = 0,
+        prefix: str | None = None,
+        **classifier: Any,
+    ) -> None:
+        super().__init__(prefix=prefix)
+        build_classifier(**classifier)
+        self.options = {'labels_per_class': labels_per_class, 'draws': draws, 'seed': seed, **classifier}
 
     def score(self, bank: FeatureSet, test: FeatureSet) -> dict[str, float]:
         """See the class; the features of all processes are fitted on the main one."""

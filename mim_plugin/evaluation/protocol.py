@@ -93,7 +93,8 @@ class FrozenFeatureProtocol:
         for samples in predict(self._extractor, self.bank_dataloader, self.baselines):
             for field in fields:
                 parts[field].append(stack_samples(samples, field))
-        banks = {field: drop_repeats(FeatureSet.cat(parts.pop(field))).labelled() for field in fields}
+        size = len(self.bank_dataloader.dataset)
+        banks = {field: drop_repeats(FeatureSet.cat(parts.pop(field)), size).labelled() for field in fields}
         banks['feature'].require_finite('bank')
         if self.baselines:
             self._standardizer = Standardizer(banks['thumbnail'])

@@ -1,5 +1,6 @@
 """Algorithms: they wire views, backbone, tokenizer and head."""
 
+from mim_plugin.models.algorithms.feature_extractor import FeatureExtractor
 from mim_plugin.models.algorithms.ibot import IBOT
 
-__all__ = ['IBOT']
+__all__ = ['IBOT', 'FeatureExtractor']
