@@ -189,7 +189,7 @@ choose_installer() {
     [ "$installer" = pip ] && return
     if command -v uv >/dev/null; then uv=uv
     elif [ -x "$(dirname "$python")/uv" ]; then uv=$(dirname "$python")/uv
-    elif [ "$environment" != current ] && "$python" -m pip install --quiet uv; then uv=$(dirname "$python")/uv
+    elif [ "$environment" != current ] && "$python" -m pip install --quiet uv 2>/dev/null; then uv=$(dirname "$python")/uv
     else installer=pip
     fi
 }
