@@ -2,7 +2,14 @@
 
 from mim_plugin.engine.hooks.device_runtime_info import DeviceRuntimeInfoHook
 from mim_plugin.engine.hooks.freeze_last_layer import FreezeLastLayerHook
+from mim_plugin.engine.hooks.frozen_feature_hook import FrozenFeatureHook
 from mim_plugin.engine.hooks.momentum_teacher import MomentumTeacherHook
 from mim_plugin.engine.hooks.self_distillation_schedule import SelfDistillationScheduleHook
 
-__all__ = ['DeviceRuntimeInfoHook', 'FreezeLastLayerHook', 'MomentumTeacherHook', 'SelfDistillationScheduleHook']
+__all__ = [
+    'DeviceRuntimeInfoHook',
+    'FreezeLastLayerHook',
+    'FrozenFeatureHook',
+    'MomentumTeacherHook',
+    'SelfDistillationScheduleHook',
+]
