@@ -62,7 +62,8 @@ if ! wait $build; then
     die "the operators of mmcv did not compile after $(minutes); the last lines are above, the whole log is $log."
 fi
 wheel=$(find "$work" -maxdepth 1 -name '*.whl' | head -n 1)
-if ! "$python" -m zipfile -l "$wheel" | grep -qE 'mmcv/_ext.*\.(so|pyd)'; then
+content=$("$python" -m zipfile -l "$wheel")
+if ! grep -qE 'mmcv/_ext.*\.(so|pyd)' <<<"$content"; then
     die "the wheel of $requirement was built without its operators; see $log."
 fi
 mv "$wheel" "$store/"
