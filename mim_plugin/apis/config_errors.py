@@ -32,6 +32,7 @@ _OTHER_KEYS = (
     'tta_model',
     'tta_pipeline',
 )
+_READ_ERRORS = (SyntaxError, NameError, LookupError, AttributeError, AssertionError, ImportError, OSError, ValueError)
 _NOT_REGISTERED = re.compile(r'([\w.]+) is not in the (\w+)::([\w ]+) registry')
 _UNKNOWN_ARGUMENT = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING_ARGUMENT = re.compile(r'(\w+)(?:\.__init__)?\(\) missing \d+ required [\w-]+ arguments?: (.+)')
@@ -48,7 +49,7 @@ def read_config(path: str) -> Config:
         raise ConfigError(f'There is no config {path}{_nearest(path, beside)}.')
     try:
         return Config.fromfile(path)
-    except (SyntaxError, NameError, FileNotFoundError, ModuleNotFoundError, KeyError, AttributeError, OSError) as error:
+    except _READ_ERRORS as error:
         message = ' '.join(str(error).split())
         raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {message}') from error
 
@@ -61,10 +62,10 @@ def check_top_level_keys(cfg: Config) -> None:
     Raises:
         ConfigError: Names the key and the one that was meant.
     """
-    known = {*inspect.signature(Runner.__init__).parameters, *_OTHER_KEYS} - {'self', 'cfg'}
+    of_runner = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
     for key in cfg:
-        near = [] if key in known else difflib.get_close_matches(key, known, n=1, cutoff=0.85)
-        if near:
+        near = difflib.get_close_matches(key, of_runner, n=1, cutoff=0.85)
+        if near and key not in of_runner and key not in _OTHER_KEYS:
             raise ConfigError(f"The config key '{key}' has no effect; did you mean '{near[0]}'?")
 
 

@@ -8,15 +8,18 @@ From a notebook::
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import get_rank, get_world_size, is_distributed
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -47,7 +50,7 @@ def prepare_config(
         config: Path of a config file, or a config.
         work_dir: Where logs and checkpoints go; else the config's, else ``work_dirs/<name of the config>``.
         resume: 'auto' continues from the last checkpoint of ``work_dir``, a path from that file.
-        amp: Compute in half precision: bfloat16 without a GPU, else what the config or the wrapper says.
+        amp: Compute in half precision: bfloat16 (float16 on a GPU without it), or as the config says.
         auto_scale_lr: Scale the learning rate by the ratio of the real batch to the config's.
         validate: False leaves validation during training out.
         cfg_options: Overrides with dotted keys, ``{'optim_wrapper.optimizer.lr': 1e-3}``.
@@ -61,7 +64,7 @@ def prepare_config(
         CheckpointError: There is nothing to resume from.
     """
     name = Path(config if isinstance(config, str) else config.filename or 'run').stem
-    cfg = read_config(config) if isinstance(config, str) else config.copy()
+    cfg = read_config(config) if isinstance(config, str) else copy.deepcopy(config)
     if cfg_options:
         _merge(cfg, cfg_options)
     check_top_level_keys(cfg)
@@ -127,7 +130,7 @@ def test(cfg: Config, checkpoint: str | None = None, tta: bool = False) -> dict[
         if checkpoint:
             _load_strictly(runner, checkpoint)
         else:
-            runner._init_model_weights()  # Runner.test does not, though init_cfg may name the weights
+            _unwrapped(runner).init_weights()  # init_cfg may name the weights; Runner.test leaves it aside
         return runner.test()
 
 
@@ -148,8 +151,6 @@ def run_tool(main: Callable[[], object]) -> int:
         return 130
     finally:
         if is_distributed():
-            import torch.distributed
-
             torch.distributed.destroy_process_group()
     return 0
 
@@ -184,16 +185,15 @@ def _enable_amp(cfg: Config) -> None:
     wrapper = cfg.get('optim_wrapper')
     kind = type_name(wrapper, 'OptimWrapper') if wrapper else None
     if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'MIMOptimWrapper', 'MIMAmpOptimWrapper'):
-        raise ConfigError(
-            f'--amp does not know the optim_wrapper type {kind}; set half precision in the config instead.'
-        )
+        raise ConfigError(f'--amp does not know optim_wrapper.type={kind}; set half precision in the config.')
     if get_device() == 'cpu':
         wrapper.pop('loss_scale', None)
         wrapper.update(type='mim_plugin.MIMAmpOptimWrapper', dtype='bfloat16')
     elif kind == 'OptimWrapper':
         wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     elif kind == 'MIMOptimWrapper':
-        wrapper.type = 'mim_plugin.MIMAmpOptimWrapper'
+        dtype = 'bfloat16' if torch.cuda.is_bf16_supported(including_emulation=False) else 'float16'
+        wrapper.update(type='mim_plugin.MIMAmpOptimWrapper', dtype=dtype)
 
 
 def _enable_lr_scaling(cfg: Config) -> None:
@@ -231,7 +231,7 @@ def _fit_to_cpu(cfg: Config) -> None:
     """What cannot run without a GPU is replaced by its equal in float32; more processes talk over gloo."""
     wrapper = cfg.get('optim_wrapper') or {}
     kind = type_name(wrapper, 'OptimWrapper')
-    if kind == 'AmpOptimWrapper' or (kind == 'MIMAmpOptimWrapper' and wrapper.get('dtype') != 'bfloat16'):
+    if kind == 'AmpOptimWrapper' or (kind == 'MIMAmpOptimWrapper' and wrapper.get('dtype') == 'float16'):
         print_log(f'No GPU: {kind} is replaced by its float32 counterpart.', logger='current')
         for key in ('loss_scale', 'dtype', 'use_fsdp'):
             wrapper.pop(key, None)
@@ -254,8 +254,6 @@ def _fit_to_cpu(cfg: Config) -> None:
 
 
 def _start_gloo(launcher: str) -> None:
-    import torch.distributed
-
     if launcher != 'pytorch' or 'RANK' not in os.environ:
         raise ConfigError('--launcher pytorch is for processes of torchrun; use tools/dist_train.sh CONFIG NUMBER.')
     torch.distributed.init_process_group('gloo')
@@ -273,9 +271,20 @@ def _use_tta(cfg: Config) -> None:
 
 
 def _load_strictly(runner: Runner, checkpoint: str) -> None:
+    from mim_plugin.checkpoints import load_pretrained
+    from mim_plugin.models.algorithms import FeatureExtractor
+
+    model = _unwrapped(runner)
+    if isinstance(model, FeatureExtractor):
+        load_pretrained(model.backbone, checkpoint, part=model.network)
+        return
     try:
         runner.load_checkpoint(checkpoint, map_location='cpu', strict=True)
     except RuntimeError as error:
         raise CheckpointError(
             f'{checkpoint} does not fit {runner.model_name}; test with the config of its training run. {error}'
         ) from error
+
+
+def _unwrapped(runner: Runner) -> torch.nn.Module:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

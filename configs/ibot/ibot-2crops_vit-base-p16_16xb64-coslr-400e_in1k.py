@@ -1,0 +1,20 @@
+"""iBOT without local crops, ViT-B/16, ImageNet-1K, 400 epochs.
+
+Paper        arXiv 2111.07832, Table 10: k-NN 71.2, linear 76.0 (quoted)
+Reproduced   not yet run
+Batch        1024 = 16 GPUs x 64; lr 3e-3 = 7.5e-4 x batch / 256
+Values from  the paper (two crops, scale 0.14 to 1), then the recipe with local crops (partly second-hand, see there)
+Assumed      the prediction ratio: 0 or 0.3 +- 0.2, the paper's general setting (section 3.2)
+Run          tools/dist_train.sh configs/ibot/ibot-2crops_vit-base-p16_16xb64-coslr-400e_in1k.py 8   (NNODES=2)
+"""
+
+_base_ = 'ibot_vit-base-p16_16xb64-coslr-400e_in1k.py'
+
+# data
+train_pipeline = [
+    dict(type='LoadImagePIL'),
+    dict(type='MultiCrop', global_crops=2, global_size=224, global_scale=(0.14, 1.0), local_crops=0),
+    dict(type='PredictionMasks', patch_size=16, pred_ratio=(0.0, 0.3), pred_ratio_var=(0.0, 0.2), pred_shape='block'),
+    dict(type='PackViews'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

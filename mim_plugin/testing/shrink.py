@@ -1,0 +1,168 @@
+"""One override that makes any config of this project small enough for a step in seconds on a CPU."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mim_plugin.apis.config_tree import type_name, walk_dicts
+from mim_plugin.models.backbones.vision_transformer import ARCHS
+from mim_plugin.testing.images import write_image_folder, write_segmentation_folder
+
+__all__ = ['generate_data', 'shrink']
+
+WIDTH = 64
+IMAGE_SIZE = 64
+BATCH_SIZE = 2
+EPOCHS = 2
+ITERATIONS = 2
+
+_BACKBONES = ('MIMVisionTransformer',)
+_TIED_TO_WIDTH = ('in_dim', 'in_channels', 'embed_dim', 'embed_dims', 'channels')
+_FREE_WIDTHS = ('out_dim', 'patch_out_dim', 'hidden_dim', 'bottleneck_dim')
+_SIZES = ('img_size', 'size', 'crop_size', 'stride', 'scale', 'global_size', 'local_size')
+_SCHEDULE_STEPS = ('begin', 'end', 'epochs', 'warmup_epochs', 'warmup_iters', 'T_max', 'milestones')
+
+
+def shrink(cfg: Config, folder: str | Path | None = None) -> Config:
+    """Make a config small: same types, same keys, same relations between channels.
+
+    =============  ========================================================================
+    part           becomes
+    =============  ========================================================================
+    backbone       64 wide, 2 heads, 2 blocks (or one block for each of its outputs)
+    channels       what is n times the backbone's width stays n times its width
+    heads          hidden layers, bottleneck and prototypes at most 64
+    images         the backbone's image size becomes 64 pixels, all crops, sizes and strides
+                   in proportion (multiples of the patch); masks follow from the crops
+    data           folders of four generated images, batches of 2, no worker processes
+    neighbours     k of a k-NN metric at most 2
+    schedule       2 epochs of 2 steps (or 2 iterations), warm-ups at most 1, every hook each step
+    start          from random weights; without a GPU nothing else changes
+    =============  ========================================================================
+
+    Args:
+        cfg: The config; it is not changed.
+        folder: Where the generated images go; a new temporary folder when None.
+
+    Returns:
+        The small config.
+    """
+    cfg = copy.deepcopy(cfg)
+    folder = Path(folder or tempfile.mkdtemp(prefix='mim_plugin_shrink_'))
+    backbones = [entry for _, entry in walk_dicts(cfg) if type_name(entry) in _BACKBONES]
+    for backbone in backbones:
+        _shrink_widths(cfg, _width(backbone))
+        _shrink_sizes(cfg, backbone)
+        _shrink_backbone(backbone)
+    generate_data(cfg, folder)
+    _shrink_loaders(cfg)
+    _shrink_schedule(cfg)
+    _start_at_random(cfg)
+    return cfg
+
+
+def generate_data(cfg: Config, folder: str | Path) -> None:
+    """Let every data set of a config read generated images, which are written to ``folder``; changes ``cfg``."""
+    folder = Path(folder)
+    for _, entry in walk_dicts(cfg):
+        dataset = entry.get('dataset')
+        if not isinstance(dataset, dict) or 'pipeline' not in dataset:
+            continue
+        prefix = dataset.get('data_prefix') or ''
+        images = prefix if isinstance(prefix, str) else prefix.get('img_path', '')
+        if 'seg_map_path' in prefix:
+            root = folder / 'segmentation'
+            write_segmentation_folder(root / images, root / prefix['seg_map_path'])
+        else:
+            root = folder / 'images'
+            write_image_folder(root / images)
+            for key in ('ann_file', 'indices'):
+                dataset.pop(key, None)
+        dataset['data_root'] = str(root)
+
+
+def _width(backbone: dict) -> int:
+    arch = backbone.get('arch', 'base')
+    return (ARCHS[arch] if isinstance(arch, str) else arch)['embed_dims']
+
+
+def _shrink_backbone(backbone: dict) -> None:
+    outputs = backbone.get('out_indices', -1)
+    depth = max(2, len(outputs)) if isinstance(outputs, (list, tuple)) else 2
+    if isinstance(outputs, (list, tuple)):
+        backbone['out_indices'] = tuple(range(len(outputs)))
+    elif outputs >= 0:
+        backbone['out_indices'] = depth - 1
+    backbone['arch'] = dict(embed_dims=WIDTH, num_layers=depth, num_heads=2, feedforward_channels=2 * WIDTH)
+
+
+def _shrink_widths(cfg: Config, width: int) -> None:
+    def tied(value: int) -> int:
+        return value // width * WIDTH if value % width == 0 else min(value, WIDTH)
+
+    for _, entry in walk_dicts(cfg.get('model')):
+        for key in entry.keys() & _TIED_TO_WIDTH:
+            entry[key] = _map_ints(tied, entry[key])
+        for key in entry.keys() & _FREE_WIDTHS:
+            entry[key] = _map_ints(lambda value: min(value, WIDTH), entry[key])
+
+
+def _shrink_sizes(cfg: Config, backbone: dict) -> None:
+    size, patch = backbone.get('img_size', 224), backbone.get('patch_size', 16)
+    factor = IMAGE_SIZE / max(IMAGE_SIZE, *(size if isinstance(size, (list, tuple)) else (size,)))
+
+    def smaller(value: int) -> int:
+        # Small numbers under these keys are not pixels of an image (the stride of a convolution).
+        return value if value < 2 * patch else max(patch, round(value * factor / patch) * patch)
+
+    for _, entry in walk_dicts(cfg):
+        for key in entry.keys() & _SIZES:
+            entry[key] = _map_ints(smaller, entry[key])
+
+
+def _shrink_loaders(cfg: Config) -> None:
+    for _, entry in walk_dicts(cfg):
+        if 'dataset' in entry and 'batch_size' in entry:
+            entry.update(batch_size=BATCH_SIZE, num_workers=0, persistent_workers=False)
+            entry.pop('prefetch_factor', None)
+
+
+def _shrink_schedule(cfg: Config) -> None:
+    loop = cfg.get('train_cfg') or {}
+    by_epoch = 'max_epochs' in loop
+    last = EPOCHS if by_epoch else ITERATIONS
+    if loop:
+        loop['max_epochs' if by_epoch else 'max_iters'] = last
+        loop['val_interval'] = 1 if by_epoch else last
+    schedulers = cfg.get('param_scheduler') or []
+    for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
+        for key in scheduler.keys() & _SCHEDULE_STEPS:
+            limit = 1 if key in ('begin', 'warmup_epochs', 'warmup_iters') else last
+            scheduler[key] = _map_ints(lambda value, limit=limit: min(value, limit), scheduler[key])
+    hooks = [*(cfg.get('default_hooks') or {}).values(), *(cfg.get('custom_hooks') or [])]
+    for hook in filter(None, hooks):
+        for key in hook.keys() & {'interval', 'warmup_epochs'}:
+            hook[key] = min(hook[key], 1)
+    for _, entry in walk_dicts(cfg):
+        if type_name(entry) == 'KNNMetric':
+            entry['k'] = (1, BATCH_SIZE)
+
+
+def _start_at_random(cfg: Config) -> None:
+    cfg.load_from, cfg.resume = None, False
+    for _, entry in walk_dicts(cfg.get('model')):
+        if type_name(entry.get('init_cfg') or {}) == 'Pretrained':
+            entry['init_cfg'] = None
+
+
+def _map_ints(change: Callable[[int], int], value: Any) -> Any:
+    """Change an int, or every int of a sequence; leave all else as it is."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_map_ints(change, item) for item in value)
+    return change(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -1,0 +1,184 @@
+"""Every config of the project: builds at full size, feeds, schedules, and trains or tests after shrink().
+
+New configs are found by themselves.
+"""
+
+import ast
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DATASETS, MODELS, PARAM_SCHEDULERS, DefaultScope
+from mmengine.runner import Runner
+
+from mim_plugin.apis.config_tree import type_name, walk_dicts
+from mim_plugin.apis.run import build_runner, prepare_config
+from mim_plugin.apis.run import test as run_test
+from mim_plugin.testing.shrink import generate_data, shrink
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
+# Backbone parameters of the published models: 16-pixel patches, 224 x 224 pixels, without mask token.
+PUBLISHED_PARAMETERS = {'tiny': 5_524_416, 'small': 21_665_664, 'base': 85_798_656, 'large': 303_301_632}
+WIDTHS = {'tiny': 192, 'small': 384, 'base': 768, 'large': 1024}
+
+
+def read(path: str) -> Config:
+    cfg = Config.fromfile(ROOT / path)
+    if cfg.get('default_scope') == 'mmseg':
+        pytest.importorskip('mmseg')
+    elif cfg.get('default_scope') == 'mmdet':
+        pytest.importorskip('mmdet')
+    return cfg
+
+
+def in_scope(cfg: Config):
+    return DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mim_plugin'))
+
+
+def dataloaders(cfg: Config) -> list[dict]:
+    return [entry for _, entry in walk_dicts(cfg) if 'batch_size' in entry and 'pipeline' in entry.get('dataset', {})]
+
+
+def test_configs_are_found():
+    assert len(CONFIGS) >= 13
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_header_says_what_the_config_is_and_how_to_run_it(path):
+    header = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding='utf-8')))
+    assert header, f'{path} has no docstring'
+    named = [word for word in header.split() if word.startswith('configs/') and word.endswith('.py')]
+    assert named, f'{path} does not name its command'
+    assert path in named
+    for name in named:
+        assert (ROOT / name).is_file(), f'{path} names {name}, which does not exist'
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_full_size_model_optimizer_and_schedules(path):
+    cfg = prepare_config(read(path), work_dir='unused')
+    with in_scope(cfg), torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert_published_size(cfg, model)
+    if not cfg.get('optim_wrapper'):
+        return
+
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    grouped = {id(p) for group in wrapper.param_groups for p in group['params']}
+    assert grouped == {id(p) for p in model.parameters() if p.requires_grad}
+
+    end = cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters
+    with in_scope(cfg):
+        schedulers = [
+            PARAM_SCHEDULERS.build({'end': end, **entry}, default_args=dict(optimizer=wrapper, epoch_length=100))
+            for entry in cfg.get('param_scheduler') or []
+        ]
+    peak = cfg.optim_wrapper.optimizer.lr
+    for _ in range(3):
+        assert all(0 <= group['lr'] <= peak for group in wrapper.param_groups)
+        wrapper.optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+
+
+def assert_published_size(cfg: Config, model: torch.nn.Module) -> None:
+    """Compare with the published number, corrected for the number of position vectors and the mask token."""
+    entry = cfg.model.get('backbone', {})
+    if type_name(entry) != 'MIMVisionTransformer' or not isinstance(entry.get('arch', 'base'), str):
+        return
+    arch = entry.get('arch', 'base')
+    patches = (entry.get('img_size', 224) // entry.get('patch_size', 16)) ** 2
+    expected = (
+        PUBLISHED_PARAMETERS[arch] + (patches - 196) * WIDTHS[arch] + entry.get('mask_token', False) * WIDTHS[arch]
+    )
+    if entry.get('patch_size', 16) == 16:
+        assert sum(p.numel() for p in model.backbone.parameters()) == expected
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_full_size_pipelines_on_generated_images(path, tmp_path):
+    cfg = read(path)
+    generate_data(cfg, tmp_path)
+    seen = set()
+    for loader in dataloaders(cfg):
+        key = str(loader['dataset'])
+        if key in seen:
+            continue
+        seen.add(key)
+        with in_scope(cfg):
+            sample = DATASETS.build(loader['dataset'])[0]
+        crops = [entry for entry in loader['dataset']['pipeline'] if type_name(entry) == 'MultiCrop']
+        if crops:
+            assert_views(sample['inputs'], crops[0])
+        else:
+            assert torch.is_tensor(sample['inputs'])
+
+
+def assert_views(views: dict, crops: dict) -> None:
+    assert len(views['global']) == crops['global_crops']
+    assert len(views['local']) == crops['local_crops']
+    assert {tuple(crop.shape) for crop in views['global']} == {(3, crops['global_size'], crops['global_size'])}
+    if crops['local_crops']:
+        assert {tuple(crop.shape) for crop in views['local']} == {(3, crops['local_size'], crops['local_size'])}
+    if 'mask' in views:
+        cells = crops['global_size'] // 16
+        assert {tuple(mask.shape) for mask in views['mask']} == {(cells, cells)}
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_shrink_keeps_types_keys_and_relations(path, tmp_path):
+    cfg = read(path)
+    before, after = structure(cfg), structure(shrink(cfg, tmp_path))
+    assert list(before) == list(after)
+    for key, (kind, keys) in before.items():
+        assert after[key][0] == kind
+        assert not after[key][1] - keys - ADDED, f'{key} has got {after[key][1] - keys - ADDED}'
+    assert before == structure(cfg), 'shrink() changed its argument'
+
+
+# What a config may leave to a default but a small one says.
+ADDED = {'arch', 'load_from', 'num_workers', 'persistent_workers', 'resume', 'val_interval'}
+
+
+def structure(cfg: Config) -> dict[str, tuple[str, set[str]]]:
+    """Type and keys of every dict; a named architecture may become a dict, a starting checkpoint may go."""
+    return {
+        key: (type_name(entry), set(entry)) for key, entry in walk_dicts(cfg) if not key.endswith(('init_cfg', 'arch'))
+    }
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_shrunken_config_runs(path, tmp_path):
+    cfg = prepare_config(shrink(read(path), tmp_path), work_dir=str(tmp_path / 'work'))
+    cfg.experiment_name = tmp_path.name  # two runs within one second would share their logs
+    if not cfg.get('train_cfg'):
+        assert all(math.isfinite(value) for value in run_test(cfg).values())
+        return
+    runner = build_runner(cfg)
+    before = {name: p.detach().clone() for name, p in runner.model.named_parameters() if p.requires_grad}
+    runner.train()
+    losses = {key: s.current() for key, s in runner.message_hub.log_scalars.items() if 'loss' in key}
+    assert losses
+    assert all(math.isfinite(value) for value in losses.values()), losses
+    changed = [name for name, p in runner.model.named_parameters() if name in before and not p.equal(before[name])]
+    assert len(changed) > len(before) / 2
+
+
+@pytest.mark.slow
+def test_full_size_vit_small_takes_a_step(tmp_path):
+    cfg = read('configs/ibot/ibot_vit-small-p16_16xb64-coslr-800e_in1k.py')
+    generate_data(cfg, tmp_path)
+    cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    cfg.train_cfg.max_epochs = 1
+    cfg.param_scheduler[0].warmup_epochs = 0
+    cfg.default_hooks.logger.interval = 1
+    runner = Runner.from_cfg(prepare_config(cfg, work_dir=str(tmp_path / 'work')))
+    before = runner.model.backbone.cls_token.detach().clone()
+    runner.train()
+    # Two views agree by chance at the start: the cross-entropy is that of a guess among the 8192 prototypes.
+    assert runner.message_hub.get_scalar('train/loss_cls').current() == pytest.approx(math.log(8192), rel=0.05)
+    assert not runner.model.backbone.cls_token.equal(before)
