@@ -10,7 +10,7 @@ from mim_plugin.visualization.style import draw_picture, new_figure
 
 __all__ = ['draw_views', 'hide_patches']
 
-HIDDEN_COLOR = (128, 128, 128)
+HIDDEN_COLOR = (86, 180, 233)
 
 
 def hide_patches(crop: np.ndarray, mask: np.ndarray, color: tuple[int, int, int] = HIDDEN_COLOR) -> np.ndarray:
@@ -47,7 +47,7 @@ def draw_views(
     """Draws what pretraining makes of one image.
 
     Upper row: the image and its global crops (the teacher sees these). Lower row: the same crops with the
-    hidden patches painted grey (the student sees these), then the local crops.
+    hidden patches painted blue (the student sees these), then the local crops.
 
     Args:
         image: The image as read, ``(H, W, 3)`` uint8.
@@ -64,7 +64,7 @@ def draw_views(
     for panel in axes.ravel():
         panel.set_axis_off()
     draw_picture(axes[0, 0], image, ('image', _size(image)))
-    note = 'The student sees these.\nIt predicts what the\nteacher says of the\ngrey patches.'
+    note = 'The student sees these.\nIt predicts what the\nteacher says of the\nblue patches.'
     axes[1, 0].text(0.5, 0.5, note, ha='center', va='center', fontsize=8, transform=axes[1, 0].transAxes)
     for i, (crop, mask) in enumerate(zip(global_crops, masks, strict=True)):
         draw_picture(axes[0, 1 + i], crop, (f'global crop {i + 1}, for the teacher', _size(crop)))

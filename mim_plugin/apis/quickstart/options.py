@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from mmengine.device import get_device
 
 import mim_plugin
 from mim_plugin.errors import ConfigError
@@ -11,8 +12,9 @@ from mim_plugin.errors import ConfigError
 __all__ = ['QuickstartOptions', 'find_configs']
 
 DEVICES = ('cpu', 'cuda')
-PRETRAIN_CONFIG = 'ibot_vit-mini-p16_1xb64-6e_solar-cells.py'
-SEGMENTATION_CONFIG = 'upernet_vit-mini-p16_1xb16-240i_scenes-128x128.py'
+PRETRAIN_CONFIG = 'ibot_vit-mini-p16_1xb64-4e_solar-cells.py'
+SEGMENTATION_CONFIG = 'upernet_vit-mini-p16_1xb16-10e_scenes-128x128.py'
+SHIPPED = Path(mim_plugin.__file__).resolve().parent / 'zoo' / 'ibot_vit-mini-p16' / 'model.safetensors'
 
 
 def find_configs() -> Path:
@@ -39,6 +41,7 @@ class QuickstartOptions:
         device: ``cpu``, ``cuda``, or None for what the machine has.
         seed: Seed of everything random.
         from_scratch: Pretrain from random weights, not from the shipped checkpoint.
+        checkpoint: File that pretraining goes on from.
         resume: Go on with the run in ``work_dir``.
         pretrain_config: Config of the pretraining.
         segmentation_config: Config of the segmentation.
@@ -50,6 +53,7 @@ class QuickstartOptions:
     device: str | None = None
     seed: int = 0
     from_scratch: bool = False
+    checkpoint: Path = SHIPPED
     resume: bool = False
     pretrain_config: Path | None = None
     segmentation_config: Path | None = None
@@ -68,6 +72,10 @@ class QuickstartOptions:
             raise ConfigError(f"--device {self.device} is unknown: give 'cpu' or 'cuda'.")
         if self.device == 'cuda' and not torch.cuda.is_available():
             raise ConfigError('--device cuda was asked for but torch finds no GPU: use --device cpu or install CUDA.')
+        if self.device == 'cpu' and get_device() != 'cpu':
+            raise ConfigError(
+                "--device cpu was asked for but this process has a GPU in use: set CUDA_VISIBLE_DEVICES='' before Python starts."
+            )
 
     @property
     def configs(self) -> tuple[Path, Path]:

@@ -1,0 +1,181 @@
+"""Rows of frozen features: what a network knows before anybody tunes it, beside what needs no network."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from mmengine.dataset import pseudo_collate
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mim_plugin.apis.quickstart.layout import ClassFolders
+from mim_plugin.errors import DataError
+from mim_plugin.evaluation.baselines import Standardizer, thumbnail_features
+from mim_plugin.evaluation.feature_set import FeatureSet
+from mim_plugin.evaluation.features import extract_features
+from mim_plugin.evaluation.knn import knn_votes
+from mim_plugin.evaluation.logistic import logistic_regression
+from mim_plugin.evaluation.scores import balanced_accuracy, roc_auc, top_k_accuracy
+from mim_plugin.registry import DATASETS
+
+__all__ = ['LabelledImages', 'auc_error', 'baseline_rows', 'feature_row', 'load_labelled_images', 'score_features']
+
+FEW_LABELS = 20
+DRAWS = 10
+NEIGHBORS = 20
+MAX_IMAGES = 5000  # of each part; more do not fit into minutes
+THUMBNAIL = 16
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Test and training images under the evaluation transform, decoded once for all rows.
+
+    Attributes:
+        train: Samples of the evaluation pipeline.
+        test: The same of the test images.
+        names: Class names in the order of the labels.
+    """
+
+    train: list[dict]
+    test: list[dict]
+    names: tuple[str, ...]
+
+    def labels(self, part: str) -> torch.Tensor:
+        """Labels of ``train`` or ``test``, ``(N,)`` int64."""
+        return torch.tensor([int(sample['data_samples'].gt_label) for sample in getattr(self, part)])
+
+
+def load_labelled_images(folders: ClassFolders, pipeline: Sequence[dict], limit: int = MAX_IMAGES) -> LabelledImages:
+    """Decodes labelled images.
+
+    Args:
+        folders: Class folders.
+        pipeline: Evaluation pipeline, ending in ``PackImage``.
+        limit: At most so many images of each part, evenly spread over the sorted list.
+
+    Returns:
+        The images.
+
+    Raises:
+        DataError: If a class has no test image.
+    """
+    parts = []
+    for root in (folders.train, folders.val):
+        dataset = DATASETS.build({'type': 'ImageFolderLabels', 'data_root': str(root), 'pipeline': list(pipeline)})
+        step = max(1, math.ceil(len(dataset) / limit))
+        parts.append([dataset[i] for i in range(0, len(dataset), step)])
+    images = LabelledImages(*parts, folders.names)
+    missing = set(range(len(folders.names))) - set(images.labels('test').tolist())
+    if missing:
+        raise DataError(f'{folders.val} has no image of class {folders.names[min(missing)]}: add some.')
+    return images
+
+
+def _feature_set(features: torch.Tensor, labels: torch.Tensor) -> FeatureSet:
+    return FeatureSet(features, labels, torch.arange(len(labels)))
+
+
+def _thumbnails(images: LabelledImages, part: str) -> FeatureSet:
+    pixels = [sample['inputs'] for sample in getattr(images, part)]
+    return _feature_set(thumbnail_features(pixels, THUMBNAIL), images.labels(part))
+
+
+def score_features(train: FeatureSet, test: FeatureSet, seed: int) -> dict[str, dict[str, float]]:
+    """Scores features with a k-NN vote and with logistic regression.
+
+    Args:
+        train: Features that may be learnt from.
+        test: Features of the held-out images.
+        seed: Which labels belong to the few.
+
+    Returns:
+        ``knn``, ``few`` (20 labels a class, or as many as the smallest class has; mean of ten draws) and ``all``,
+        each with ``balanced`` (balanced accuracy), ``accuracy`` and, for two classes, ``auc`` (ROC-AUC), all in
+        percent.
+    """
+    classes = int(train.labels.max()) + 1
+    votes = knn_votes(train.features, train.labels, test.features, min(NEIGHBORS, len(train)), num_classes=classes)
+    knn = {
+        'balanced': balanced_accuracy(votes.argmax(1), test.labels),
+        'accuracy': top_k_accuracy(votes, test.labels),
+    }
+    if classes == 2:
+        knn['auc'] = roc_auc(votes[:, 1] / votes.sum(1), test.labels == 1)
+    few = min(FEW_LABELS, int(train.labels.bincount().min()))
+    scores = {'knn': knn}
+    for name, labels in (('few', few), ('all', None)):
+        found = logistic_regression(train, test, labels, draws=DRAWS, seed=seed)
+        found['balanced'] = found.pop('balanced_accuracy')
+        scores[name] = {key: value for key, value in found.items() if key in ('balanced', 'accuracy', 'auc', 'auc_std')}
+    return {name: {key: round(value, 2) for key, value in row.items()} for name, row in scores.items()}
+
+
+def baseline_rows(images: LabelledImages, seed: int) -> list[dict]:
+    """Rows that need no network: always the most frequent class, and thumbnails.
+
+    Args:
+        images: Labelled images.
+        seed: Which labels belong to the few.
+
+    Returns:
+        Rows ``{'name': ..., 'knn': ..., 'few': ..., 'all': ...}``.
+    """
+    labels = images.labels('test')
+    majority = int(images.labels('train').bincount().argmax())
+    constant = {
+        'balanced': round(100 / len(images.names), 2),
+        'accuracy': round(100 * (labels == majority).float().mean().item(), 2),
+    }
+    if len(images.names) == 2:
+        constant['auc'] = 50.0
+    rows = [{'name': 'majority class', **dict.fromkeys(('knn', 'few', 'all'), constant)}]
+    train, test = _thumbnails(images, 'train'), _thumbnails(images, 'test')
+    rows.append({'name': f'raw thumbnails {THUMBNAIL} x {THUMBNAIL}', **score_features(train, test, seed)})
+    scale = Standardizer(train)
+    rows.append({'name': 'thumbnails, standardised', **score_features(scale(train), scale(test), seed)})
+    return rows
+
+
+def feature_row(name: str, model: nn.Module, images: LabelledImages, seed: int, device: str) -> dict:
+    """Scores the frozen features of a network.
+
+    Args:
+        name: Name of the row.
+        model: A ``FeatureExtractor``.
+        images: Labelled images.
+        seed: Which labels belong to the few.
+        device: Where to compute.
+
+    Returns:
+        A row.
+    """
+    parts = []
+    for part in ('train', 'test'):
+        loader = DataLoader(getattr(images, part), batch_size=128, collate_fn=pseudo_collate)
+        found = extract_features(model, loader, device=device)
+        parts.append(_feature_set(found.features, images.labels(part)))
+    return {'name': name, **score_features(*parts, seed)}
+
+
+def auc_error(auc: float, positives: int, negatives: int) -> float:
+    """Standard error of an area under the ROC curve that comes from the finite test set.
+
+    Args:
+        auc: Area in percent.
+        positives: Test images of one class.
+        negatives: Test images of the other class.
+
+    Returns:
+        Standard error in percentage points.
+
+    Source: Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC)
+    curve", Radiology 1982, equation 2.
+    """
+    area = auc / 100
+    both_positive = area / (2 - area)
+    both_negative = 2 * area**2 / (1 + area)
+    variance = area * (1 - area)
+    variance += (positives - 1) * (both_positive - area**2) + (negatives - 1) * (both_negative - area**2)
+    return 100 * math.sqrt(variance / (positives * negatives))

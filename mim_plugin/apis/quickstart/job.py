@@ -1,0 +1,268 @@
+"""The quickstart from the first to the last step."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from mim_plugin.apis.config_errors import read_config
+from mim_plugin.apis.quickstart import features, pictures, report, training
+from mim_plugin.apis.quickstart.layout import SPLITS, ImageData, detect_layout, read_scenes
+from mim_plugin.apis.quickstart.options import QuickstartOptions
+from mim_plugin.apis.quickstart.progress import Progress, duration
+from mim_plugin.apis.quickstart.scenes import prepare_scenes
+from mim_plugin.apis.quickstart.segmentation import color_row, scene_pairs
+from mim_plugin.apis.quickstart.solar import (
+    CLASS_NAMES,
+    ClassFolders,
+    held_out,
+    prepare_solar_cells,
+    read_labels,
+    split_summary,
+)
+from mim_plugin.apis.quickstart.state import RunState
+from mim_plugin.checkpoints import load_pretrained
+from mim_plugin.models.algorithms.feature_extractor import FeatureExtractor
+
+__all__ = ['run_quickstart']
+
+RANDOM, SHIPPED, COLOR = 'random weights', 'shipped checkpoint', 'colour classifier'
+
+
+@dataclass
+class Job:
+    """What the steps share.
+
+    Attributes:
+        options: What the user chose.
+        state: What finished steps found.
+        progress: Lines for people.
+        config: The pretraining config.
+        data: The images; None until the first step has made them.
+    """
+
+    options: QuickstartOptions
+    state: RunState
+    progress: Progress
+    config: Config
+    data: ImageData | None = None
+    cache: dict = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is written."""
+        return Path(self.options.work_dir)
+
+    @property
+    def trained_name(self) -> str:
+        """What the pretrained network is called in tables."""
+        return 'iBOT from random weights' if self.options.from_scratch else 'checkpoint + iBOT on these images'
+
+    def images(self) -> features.LabelledImages:
+        """Labelled images, decoded at the first call."""
+        if 'images' not in self.cache:
+            self.cache['images'] = features.load_labelled_images(self.data.classes, self.config.feature_pipeline)
+        return self.cache['images']
+
+    def network(self, checkpoint: str | Path | None) -> FeatureExtractor:
+        """The backbone with random weights or those of a file."""
+        torch.manual_seed(self.options.seed)
+        model = FeatureExtractor(self.config.model.backbone, data_preprocessor=self.config.model.data_preprocessor)
+        model.init_weights()
+        if checkpoint is not None:
+            load_pretrained(model.backbone, str(checkpoint))
+        return model.eval()
+
+    def row(self, name: str, checkpoint: str | Path | None) -> dict:
+        """Scores a network's frozen features."""
+        return features.feature_row(name, self.network(checkpoint), self.images(), self.options.seed, get_device())
+
+
+def _prepare_data(job: Job) -> dict:
+    target = job.folder / 'data'
+    prepare_solar_cells(target / 'solar')
+    prepare_scenes(target / 'scenes', seed=job.options.seed)
+    paths, defective, kinds = read_labels()
+    summary = split_summary(defective, held_out(len(paths)), kinds)
+    job.progress.say(summary)
+    return {'solar cells': summary}
+
+
+def _built_in_data(folder: Path) -> ImageData:
+    """The images that the first step has written."""
+    solar = folder / 'data' / 'solar'
+    classes = ClassFolders(solar / 'train', solar / 'val', CLASS_NAMES, 'solar cells, defective or functional')
+    scenes = read_scenes(folder / 'data' / 'scenes', composed=True)
+    return ImageData('solar cells and composed scenes', classes.train, classes, scenes)
+
+
+def _features_before(job: Job) -> dict:
+    rows = features.baseline_rows(job.images(), job.options.seed)
+    rows.append(job.row(RANDOM, None))
+    start = training.shipped_checkpoint(job.options)
+    if start is not None:
+        rows.append(job.row(SHIPPED, start))
+    return {'rows': rows, 'train': len(job.images().train), 'test': len(job.images().test)}
+
+
+def _pretrain(job: Job) -> dict:
+    return training.pretrain(job.data.images, job.folder / 'pretrain', job.options, job.progress)
+
+
+def _features_after(job: Job) -> dict:
+    row = job.row(job.trained_name, job.state.result('pretrain')['checkpoint'])
+    found = {'rows': [row]}
+    if 'auc' in row['knn']:
+        labels = job.images().labels('test')
+        positives = int((labels == 1).sum())
+        found['auc_error'] = round(features.auc_error(row['knn']['auc'], positives, len(labels) - positives), 2)
+    return found
+
+
+def _segment(job: Job, name: str, folder: str, checkpoint: str | None) -> dict:
+    target = job.folder / 'segmentation' / folder
+    return training.finetune(name, job.data.scenes, checkpoint, target, job.options, job.progress)
+
+
+def _segment_trained(job: Job) -> dict:
+    checkpoint = job.state.result('pretrain')['checkpoint']
+    return {'rows': [_segment(job, f'UPerNet, {job.trained_name}', 'trained', checkpoint)]}
+
+
+def _segment_random(job: Job) -> dict:
+    rows = [color_row(job.data.scenes, job.folder / 'segmentation' / 'colour' / 'predictions', job.options.seed)]
+    return {'rows': [*rows, _segment(job, f'UPerNet, {RANDOM}', 'random', None)]}
+
+
+def _draw(job: Job) -> dict:
+    target = job.folder / 'pictures'
+    target.mkdir(parents=True, exist_ok=True)
+    checkpoint = job.state.result('pretrain')['checkpoint']
+    title = f'Self-attention of [CLS] in the last block, {job.trained_name}'
+    figures = {
+        'views': lambda: pictures.views_picture(job.config, job.data.images, job.options.seed),
+        'attention': lambda: pictures.attention_picture(job.network(checkpoint), job.data, title),
+        'curves': lambda: pictures.curves_picture(job.folder / 'pretrain'),
+    }
+    if job.data.scenes is not None:
+        folders = {COLOR: 'colour', RANDOM: 'random', job.trained_name: 'trained'}
+        folders = {name: job.folder / 'segmentation' / part / 'predictions' for name, part in folders.items()}
+        figures['segmentation'] = lambda: pictures.segmentation_picture(job.data.scenes, folders)
+    for name, draw in figures.items():
+        draw().savefig(target / f'{name}.png')
+    return {'pictures': [str(target / f'{name}.png') for name in figures]}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the run.
+
+    Attributes:
+        title: What happens, for people.
+        cost: Seconds on two CPU cores.
+        run: Does it; its result goes into the state file.
+        needs: Part of the data without which the step is skipped.
+    """
+
+    title: str
+    cost: float
+    run: Callable[[Job], dict]
+    needs: str | None = None
+
+
+STEPS = {
+    'data': Step('solar cells from the elpv-dataset package, scenes composed of photographs', 14, _prepare_data),
+    'features_before': Step(
+        'frozen features before pretraining, and what needs no network', 45, _features_before, 'classes'
+    ),
+    'pretrain': Step('iBOT pretraining on images without labels', 210, _pretrain),
+    'features_after': Step('frozen features after pretraining', 15, _features_after, 'classes'),
+    'segment_trained': Step('segmentation, fine-tuned from the result', 75, _segment_trained, 'scenes'),
+    'segment_random': Step('segmentation, by colour alone and from random weights', 80, _segment_random, 'scenes'),
+    'draw': Step('pictures', 15, _draw),
+}
+MISSING = {
+    'classes': 'no class folders train/CLASS and val/CLASS',
+    'scenes': 'no images/{training,validation} and annotations/{training,validation}',
+}
+
+
+def run_quickstart(options: QuickstartOptions) -> dict:
+    """Runs everything, or with ``options.resume`` what is left of it.
+
+    Args:
+        options: What the user chose.
+
+    Returns:
+        The content of ``summary.json``.
+
+    Raises:
+        MIMError: If an option, the data or a checkpoint cannot work.
+    """
+    begin = time.monotonic()
+    config = read_config(str(options.configs[0]))
+    training.shipped_checkpoint(options)
+    data = None if options.data is None else detect_layout(options.data)
+    state = RunState(options)
+    keys = [key for key in STEPS if not (key == 'data' and data is not None)]
+    progress = Progress({key: STEPS[key].cost for key in keys}, Path(options.work_dir) / 'quickstart.log')
+    job = Job(options, state, progress, config, data)
+    for key in keys:
+        _run_step(job, key)
+        if job.data is None:
+            job.data = _built_in_data(job.folder)
+    return _close(job, time.monotonic() - begin)
+
+
+def _run_step(job: Job, key: str) -> None:
+    step = STEPS[key]
+    if key in job.state.steps:
+        job.progress.skip(key, f'{step.title}: done before')
+        return
+    if step.needs is not None and getattr(job.data, step.needs) is None:
+        job.progress.skip(key, f'{step.title}: skipped, {job.options.data} has {MISSING[step.needs]}')
+        return
+    job.progress.start(key, step.title)
+    begin = time.monotonic()
+    result = step.run(job)
+    job.state.finish(key, time.monotonic() - begin, result)
+    job.progress.finish()
+
+
+def _close(job: Job, seconds: float) -> dict:
+    """Prints the tables and writes them beside summary.json."""
+    state, data = job.state, job.data
+    frozen = [*state.result('features_before').get('rows', []), *state.result('features_after').get('rows', [])]
+    masks = [*state.result('segment_random').get('rows', []), *state.result('segment_trained').get('rows', [])]
+    lines = []
+    if frozen:
+        counts = state.result('features_before')
+        error = state.result('features_after').get('auc_error')
+        lines += ['', *report.feature_table(frozen, data.classes.target, (counts['train'], counts['test']), error)]
+    if masks:
+        counts = tuple(len(scene_pairs(data.scenes, split)) for split in SPLITS)
+        lines += ['', *report.segmentation_table(masks, data.scenes.names, counts, data.scenes.composed)]
+    total = sum(step['seconds'] for step in state.steps.values())
+    lines += ['', f'Measured on this machine in {duration(total)}. Pictures: {job.folder / "pictures"}']
+    lines += [f'All figures: {job.folder / "summary.json"}']
+    summary = {
+        'data': data.name,
+        'options': state.identity,
+        'frozen_features': frozen,
+        'segmentation': masks,
+        'pretraining': state.result('pretrain'),
+        'steps': state.steps,
+        'seconds': round(total, 1),
+        'seconds_of_this_session': round(seconds, 1),
+        'machine': report.describe_machine(get_device()),
+        'versions': report.package_versions(),
+    }
+    (job.folder / 'summary.json').write_text(json.dumps(summary, indent=1), encoding='utf-8')
+    (job.folder / 'table.txt').write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    print('\n'.join(lines), flush=True)
+    return summary

@@ -1,0 +1,113 @@
+"""The closing table and summary.json."""
+
+import importlib
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mim_plugin.version import __version__
+
+__all__ = ['describe_machine', 'feature_table', 'package_versions', 'segmentation_table']
+
+PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmseg', 'sklearn', 'numpy', 'PIL')
+PROTOCOLS = {'knn': 'k-NN', 'few': '20 labels a class', 'all': 'all labels'}
+
+
+def describe_machine(device: str) -> dict[str, object]:
+    """What the figures were measured on.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+
+    Returns:
+        Processor, cores that this process may use, threads of torch, system, device.
+    """
+    processor = platform.processor() or platform.machine()
+    info = Path('/proc/cpuinfo')
+    if info.is_file():
+        names = [
+            line.split(':', 1)[1].strip() for line in info.read_text().splitlines() if line.startswith('model name')
+        ]
+        processor = names[0] if names else processor
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    return {
+        'processor': processor,
+        'cores': cores,
+        'threads': torch.get_num_threads(),
+        'system': platform.platform(),
+        'device': torch.cuda.get_device_name() if device == 'cuda' else 'cpu',
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python, of this package and of what it stands on; a missing package is left out."""
+    versions = {'python': platform.python_version(), 'mim_plugin': __version__}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.import_module(name).__version__
+        except ImportError:
+            continue
+    return versions
+
+
+def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table: first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    lines = []
+    for row in (header, *rows):
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        lines.append('  '.join(cells).rstrip())
+    lines.insert(1, '-' * len(lines[0]))
+    return lines
+
+
+def feature_table(rows: Sequence[dict], title: str, counts: tuple[int, int], error: float | None) -> list[str]:
+    """Lines of the table of frozen features.
+
+    Args:
+        rows: Rows of ``features.py``.
+        title: What is told apart.
+        counts: Number of labelled training and of test images.
+        error: One standard error of the ROC-AUC in percentage points, or None.
+
+    Returns:
+        The lines, with a title and a note.
+    """
+    binary = 'auc' in rows[0]['knn']
+    figures = (
+        {'auc': 'ROC-AUC', 'balanced': 'bal. acc.'} if binary else {'accuracy': 'accuracy', 'balanced': 'bal. acc.'}
+    )
+    header = ['', *(f'{protocol}: {figure}' for protocol in PROTOCOLS.values() for figure in figures.values())]
+    body = [
+        [row['name'], *(f'{row[protocol][figure]:.1f}' for protocol in PROTOCOLS for figure in figures)] for row in rows
+    ]
+    lines = [f'Frozen features: {title} ({counts[0]} training and {counts[1]} test images), in percent']
+    lines += _columns(header, body)
+    note = 'k-NN: 20 neighbours. Labels: logistic regression on that many; 20 labels: mean of ten draws.'
+    if error is not None:
+        note += f' One standard error of a ROC-AUC is about {error:.1f} points.'
+    return [*lines, note]
+
+
+def segmentation_table(
+    rows: Sequence[dict], names: Sequence[str], counts: tuple[int, int], composed: bool
+) -> list[str]:
+    """Lines of the table of the segmentation.
+
+    Args:
+        rows: Rows with ``mIoU`` and ``aAcc``.
+        names: Class names.
+        counts: Number of training and validation images.
+        composed: Whether a program put the images together.
+
+    Returns:
+        The lines, with a title.
+    """
+    kind = 'composed scenes' if composed else 'images'
+    classes = ', '.join(names) if len(names) <= 8 else f'{len(names)} classes'
+    lines = [f'Segmentation of {counts[1]} {kind} (trained on {counts[0]}): {classes}; in percent']
+    body = [[row['name'], f'{row["mIoU"]:.1f}', f'{row["aAcc"]:.1f}'] for row in rows]
+    return lines + _columns(['', 'mIoU', 'pixels right'], body)

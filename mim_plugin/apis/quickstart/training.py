@@ -1,0 +1,160 @@
+"""Training runs of the quickstart: configs fitted to the data and the options, run by mmengine's Runner."""
+
+import math
+import os
+import time
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mim_plugin.apis.config_errors import read_config
+from mim_plugin.apis.quickstart.layout import SPLITS, SceneFolders
+from mim_plugin.apis.quickstart.options import QuickstartOptions
+from mim_plugin.apis.quickstart.progress import FileLogRunner, Progress, ProgressHook
+from mim_plugin.apis.quickstart.segmentation import fit_segmentation_config, scene_pairs
+from mim_plugin.apis.run import build_runner, find_last_checkpoint, prepare_config
+from mim_plugin.datasets.files import find_images
+from mim_plugin.errors import CheckpointError, DataError
+
+__all__ = ['finetune', 'pretrain', 'set_epochs', 'shipped_checkpoint']
+
+RUNNERS.register_module(module=FileLogRunner, force=True)
+
+PRETRAIN_FIGURES = {'loss': 'loss', 'effective_rank': 'effective rank'}
+SEGMENTATION_FIGURES = {'loss': 'loss', 'decode.acc_seg': 'training pixels right, %'}
+
+
+def shipped_checkpoint(options: QuickstartOptions) -> Path | None:
+    """The file that pretraining goes on from; None for ``--from-scratch``.
+
+    Raises:
+        CheckpointError: If the file is missing.
+    """
+    if options.from_scratch:
+        return None
+    if not options.checkpoint.is_file():
+        raise CheckpointError(
+            f'The checkpoint {options.checkpoint} is missing: give --checkpoint FILE, or --from-scratch to do without.'
+        )
+    return options.checkpoint
+
+
+def set_epochs(cfg: Config, epochs: int) -> None:
+    """Changes the length of a run; warm-ups keep their share of it.
+
+    Args:
+        cfg: Config with an epoch loop.
+        epochs: New length.
+    """
+    factor = epochs / cfg.train_cfg.max_epochs
+    cfg.train_cfg.max_epochs = epochs
+    for scheduler in cfg.param_scheduler:
+        scheduler.epochs = epochs
+        if 'warmup_epochs' in scheduler:
+            scheduler.warmup_epochs *= factor
+
+
+def _fit_batch(cfg: Config, count: int, epochs: int | None) -> None:
+    """Fits batch and length to the number of images.
+
+    A small folder gets more epochs and a large one fewer, so that about as many steps are made as on the data
+    that the config is for.
+    """
+    loader = cfg.train_dataloader
+    loader.batch_size = min(loader.batch_size, count)
+    steps = cfg.train_cfg.max_epochs * (cfg.num_images // cfg.train_dataloader.batch_size)
+    set_epochs(cfg, epochs or max(1, round(steps / (count // loader.batch_size))))
+
+
+def _workers() -> int:
+    """Loader processes: one beside the training process on two cores, more where there are more."""
+    return max(1, min(8, (os.cpu_count() or 1) - 1))
+
+
+def _run(cfg: Config, folder: Path, options: QuickstartOptions, hook: ProgressHook) -> tuple[Runner, float]:
+    cfg.runner_type = 'FileLogRunner'
+    cfg.randomness.seed = options.seed
+    cfg.train_dataloader.num_workers = _workers()
+    resume = 'auto' if options.resume and find_last_checkpoint(folder) else None
+    runner = build_runner(prepare_config(cfg, work_dir=str(folder), resume=resume))
+    runner.register_hook(hook)
+    begin = time.monotonic()
+    runner.train()
+    return runner, time.monotonic() - begin
+
+
+def pretrain(images: Path, folder: Path, options: QuickstartOptions, progress: Progress) -> dict:
+    """Trains iBOT on a folder of images.
+
+    Args:
+        images: Unlabelled images.
+        folder: Work folder of the Runner.
+        options: Options of the run.
+        progress: Gets a line every few seconds.
+
+    Returns:
+        ``checkpoint``, and what the summary tells: ``images``, ``epochs``, ``iterations``, ``batch_size``,
+        ``images_per_second``, ``loss``.
+
+    Raises:
+        DataError: If the folder holds no image.
+    """
+    cfg = read_config(str(options.configs[0]))
+    count = len(find_images(str(images)))
+    if count == 0:
+        raise DataError(f'{images} holds no image: give a folder with .jpg or .png files in any depth.')
+    cfg.train_dataloader.dataset.data_root = str(images)
+    _fit_batch(cfg, count, options.epochs)
+    start = shipped_checkpoint(options)
+    if start is not None:
+        cfg.model.init_cfg = dict(type='Pretrained', checkpoint=str(start))
+    title = 'iBOT from random weights' if start is None else 'iBOT goes on from the checkpoint'
+    runner, seconds = _run(cfg, folder, options, ProgressHook(progress, title, PRETRAIN_FIGURES))
+    seen = runner.max_iters * cfg.train_dataloader.batch_size
+    return {
+        'checkpoint': find_last_checkpoint(folder),
+        'images': count,
+        'epochs': runner.max_epochs,
+        'iterations': runner.max_iters,
+        'batch_size': cfg.train_dataloader.batch_size,
+        'images_per_second': round(seen / seconds, 1),
+        'loss': round(runner.message_hub.get_scalar('train/loss').mean(20), 3),
+    }
+
+
+def finetune(
+    name: str,
+    scenes: SceneFolders,
+    checkpoint: str | None,
+    folder: Path,
+    options: QuickstartOptions,
+    progress: Progress,
+) -> dict:
+    """Trains UPerNet on images with masks and measures it on the validation images.
+
+    Args:
+        name: Name of the row.
+        scenes: Images with masks.
+        checkpoint: Pretrained backbone, or None for random weights.
+        folder: Work folder of the Runner; predictions go into ``predictions``.
+        options: Options of the run.
+        progress: Gets a line every few seconds.
+
+    Returns:
+        A row with ``mIoU`` and ``aAcc`` in percent, and the length of the training.
+    """
+    cfg = fit_segmentation_config(read_config(str(options.configs[1])), scenes, folder)
+    _fit_batch(cfg, len(scene_pairs(scenes, SPLITS[0])), None)
+    if checkpoint is not None:
+        cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=checkpoint)
+    runner, _ = _run(cfg, folder, options, ProgressHook(progress, f'UPerNet, {name}', SEGMENTATION_FIGURES))
+    metrics = runner.val()
+    return {
+        'name': name,
+        'mIoU': round(float(metrics['mIoU']), 2),
+        'aAcc': round(float(metrics['aAcc']), 2),
+        'iterations': runner.max_iters,
+        'images': math.floor(runner.max_iters * cfg.train_dataloader.batch_size),
+    }
