@@ -1,6 +1,7 @@
 """Hooks."""
 
 from mim_plugin.engine.hooks.device_runtime_info import DeviceRuntimeInfoHook
+from mim_plugin.engine.hooks.effective_rank import EffectiveRankHook, effective_rank
 from mim_plugin.engine.hooks.freeze_last_layer import FreezeLastLayerHook
 from mim_plugin.engine.hooks.frozen_feature_hook import FrozenFeatureHook
 from mim_plugin.engine.hooks.momentum_teacher import MomentumTeacherHook
@@ -8,8 +9,10 @@ from mim_plugin.engine.hooks.self_distillation_schedule import SelfDistillationS
 
 __all__ = [
     'DeviceRuntimeInfoHook',
+    'EffectiveRankHook',
     'FreezeLastLayerHook',
     'FrozenFeatureHook',
     'MomentumTeacherHook',
     'SelfDistillationScheduleHook',
+    'effective_rank',
 ]

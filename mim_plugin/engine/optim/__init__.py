@@ -2,13 +2,12 @@
 
 from mim_plugin.engine.optim.constructor import MIMOptimWrapperConstructor, pretrain_groups
 from mim_plugin.engine.optim.lars import LARS
-from mim_plugin.engine.optim.param_schedulers import CosineWeightDecay, WarmupCosineLR, WarmupCosineParamScheduler
+from mim_plugin.engine.optim.param_schedulers import WarmupCosineLR, WarmupCosineParamScheduler
 from mim_plugin.engine.optim.schedules import cosine_schedule, cosine_value, temperature_schedule
 from mim_plugin.engine.optim.wrappers import MIMAmpOptimWrapper, MIMOptimWrapper, clip_each_grad_
 
 __all__ = [
     'LARS',
-    'CosineWeightDecay',
     'MIMAmpOptimWrapper',
     'MIMOptimWrapper',
     'MIMOptimWrapperConstructor',

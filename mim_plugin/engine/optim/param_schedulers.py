@@ -10,7 +10,7 @@ from mim_plugin.engine.optim.schedules import check_warmup, cosine_value
 from mim_plugin.errors import ConfigError
 from mim_plugin.registry import PARAM_SCHEDULERS
 
-__all__ = ['CosineWeightDecay', 'WarmupCosineLR', 'WarmupCosineParamScheduler']
+__all__ = ['WarmupCosineLR', 'WarmupCosineParamScheduler']
 
 
 @PARAM_SCHEDULERS.register_module()
@@ -19,18 +19,21 @@ class WarmupCosineParamScheduler(_ParamScheduler):
 
     The value at a step is a function of the step and the config alone: nothing is
     multiplied up, a resumed run goes on exactly, and after a resume with a changed
-    config the new config holds. The peak is the entry's value in the optimizer. The end value and the
-    start of the warm-up belong to the largest entry: a group with a smaller one
-    (layer-wise rates, no decay = 0) keeps its share of the whole schedule.
+    config the new config holds. The peak is the entry's value in the optimizer; of several
+    groups the largest, and a group with a smaller entry (layer-wise rates, no decay = 0)
+    keeps its share of the whole schedule.
 
-    In a config all lengths are epochs and ``convert_to_iter_based=True`` makes one
-    step an iteration.
+    In a config lengths are epochs and ``convert_to_iter_based=True`` makes one step an
+    iteration. The length defaults to that of the run::
+
+        dict(type='WarmupCosineLR', eta_min=1e-6, warmup_epochs=10, convert_to_iter_based=True)
+        dict(type='WarmupCosineParamScheduler', param_name='weight_decay', end_value=0.4, convert_to_iter_based=True)
 
     Args:
         optimizer: Optimizer or wrapper.
         param_name: Entry of the groups, such as ``lr`` or ``weight_decay``.
         end_value: Value that the cosine tends to.
-        total: Number of steps, the warm-up included.
+        end: Number of steps, the warm-up included; the Runner fills in the length of the run.
         warmup: Number of steps of the warm-up.
         warmup_start: Value at step 0 of the warm-up.
         last_step: Index of the last step done.
@@ -45,16 +48,19 @@ class WarmupCosineParamScheduler(_ParamScheduler):
         optimizer: OptimizerType,
         param_name: str,
         end_value: float,
-        total: int,
+        end: int = INF,
         warmup: int = 0,
         warmup_start: float = 0.0,
         last_step: int = -1,
         by_epoch: bool = True,
         verbose: bool = False,
     ) -> None:
-        check_warmup(warmup, total)
+        if end >= INF:
+            raise ConfigError(
+                f'{type(self).__name__} does not know how long the run is; set epochs (or end) in param_scheduler.'
+            )
+        check_warmup(warmup, end)
         self.end_value = end_value
-        self.total = total
         self.warmup = warmup
         self.warmup_start = warmup_start
         # The largest entry is the peak; a smaller one is a share of the schedule. `initial_*` exists after a resume.
@@ -65,7 +71,7 @@ class WarmupCosineParamScheduler(_ParamScheduler):
                 f'A schedule cannot start at {param_name}=0 because 0 marks the groups that stay at 0; '
                 f'give the optimizer a small {param_name} or leave {type(self).__name__} out of param_scheduler.'
             )
-        super().__init__(optimizer, param_name, end=total, last_step=last_step, by_epoch=by_epoch, verbose=verbose)
+        super().__init__(optimizer, param_name, end=end, last_step=last_step, by_epoch=by_epoch, verbose=verbose)
 
     @classmethod
     def build_iter_from_epoch(
@@ -76,7 +82,7 @@ class WarmupCosineParamScheduler(_ParamScheduler):
         warmup_iters: int | None = None,
         end: float = INF,
         by_epoch: bool = True,
-        epoch_length: int | None = None,
+        epoch_length: int = 1,
         **kwargs: Any,
     ) -> WarmupCosineParamScheduler:
         """Build a schedule by iteration from lengths in epochs.
@@ -95,21 +101,25 @@ class WarmupCosineParamScheduler(_ParamScheduler):
             The scheduler.
 
         Raises:
-            ConfigError: Both lengths of the warm-up are given, or the length of the schedule is unknown.
+            ConfigError: Both lengths of the warm-up are given.
         """
+        if warmup_iters is not None and warmup_epochs:
+            raise ConfigError(
+                f'{cls.__name__} got warmup_epochs and warmup_iters; give one of them in param_scheduler.'
+            )
         epochs = end if epochs is None else epochs
-        lengths = _in_iterations(cls.__name__, epoch_length, epochs, warmup_epochs, warmup_iters)
-        return cls(*args, **lengths, **kwargs)
+        warmup = round(warmup_epochs * epoch_length) if warmup_iters is None else warmup_iters
+        return cls(*args, end=round(epochs * epoch_length), warmup=warmup, by_epoch=False, **kwargs)
 
     def _get_value(self) -> list[float]:
-        value = cosine_value(self.last_step, self.peak, self.end_value, self.total, self.warmup, self.warmup_start)
+        value = cosine_value(self.last_step, self.peak, self.end_value, self.end, self.warmup, self.warmup_start)
         # A factor of exactly 1 for ordinary groups leaves the closed form untouched.
         return [value * (base / self.peak) for base in self.base_values]
 
     def seek(self, step: int) -> None:
         """Go to a step, as if every step before it had been done."""
         self._global_step = step
-        self.last_step = min(step, self.total - 1)
+        self.last_step = min(step, self.end - 1)
         for group, value in zip(self.optimizer.param_groups, self._get_value()):
             group[self.param_name] = value
         self._last_value = [group[self.param_name] for group in self.optimizer.param_groups]
@@ -127,8 +137,6 @@ class WarmupCosineParamScheduler(_ParamScheduler):
 class WarmupCosineLR(WarmupCosineParamScheduler):
     """Schedule of the learning rate; the peak is the optimizer's ``lr``.
 
-    ``dict(type='WarmupCosineLR', eta_min=1e-6, warmup_epochs=10, epochs=800, convert_to_iter_based=True)``
-
     Args:
         optimizer: Optimizer or wrapper.
         eta_min: Learning rate that the cosine tends to. Not scaled with the batch size.
@@ -137,43 +145,3 @@ class WarmupCosineLR(WarmupCosineParamScheduler):
 
     def __init__(self, optimizer: OptimizerType, eta_min: float = 0.0, **kwargs: Any) -> None:
         super().__init__(optimizer, 'lr', end_value=eta_min, **kwargs)
-
-
-@PARAM_SCHEDULERS.register_module()
-class CosineWeightDecay(WarmupCosineParamScheduler):
-    """Schedule of the weight decay, from the optimizer's ``weight_decay`` to ``end``; groups without decay stay at 0.
-
-    ``dict(type='CosineWeightDecay', end=0.4, epochs=800, convert_to_iter_based=True)``
-
-    Args:
-        optimizer: Optimizer or wrapper.
-        end: Weight decay that the cosine tends to. (Not a step, as ``end`` is in mmengine's own schedulers.)
-        **kwargs: See :class:`WarmupCosineParamScheduler`.
-    """
-
-    def __init__(self, optimizer: OptimizerType, end: float, **kwargs: Any) -> None:
-        super().__init__(optimizer, 'weight_decay', end_value=end, **kwargs)
-
-    @classmethod
-    def build_iter_from_epoch(
-        cls,
-        *args: Any,
-        end: float,
-        epochs: float,
-        by_epoch: bool = True,
-        epoch_length: int | None = None,
-        **kwargs: Any,
-    ) -> CosineWeightDecay:
-        """As the parent's, without warm-up; ``epochs`` must be given because ``end`` is a value here."""
-        return cls(*args, end=end, **_in_iterations(cls.__name__, epoch_length, epochs), **kwargs)
-
-
-def _in_iterations(
-    name: str, epoch_length: int | None, epochs: float, warmup_epochs: float = 0, warmup_iters: int | None = None
-) -> dict:
-    if warmup_iters is not None and warmup_epochs:
-        raise ConfigError(f'{name} got warmup_epochs and warmup_iters; give one of them in param_scheduler.')
-    if epochs >= INF or not epoch_length:
-        raise ConfigError(f'{name} does not know how long the run is; set epochs in param_scheduler.')
-    warmup = round(warmup_epochs * epoch_length) if warmup_iters is None else warmup_iters
-    return {'total': round(epochs * epoch_length), 'warmup': warmup, 'by_epoch': False}
