@@ -12,7 +12,7 @@ from mim_plugin.models.algorithms.feature_extractor import FeatureExtractor
 class ToyImages(Dataset):
     """``length`` images (3, 8, 8) of ``num_classes`` classes, in mixed order."""
 
-    def __init__(self, length=40, num_classes=3, seed=0, labelled=True, noise=60.0):
+    def __init__(self, length=40, num_classes=3, seed=0, labelled=True, noise=30.0):
         generator = torch.Generator().manual_seed(seed)
         patterns = torch.randint(60, 196, (num_classes, 3, 8, 8), generator=torch.Generator().manual_seed(99))
         self.labels = torch.randint(0, num_classes, (length,), generator=generator)
@@ -41,6 +41,7 @@ class ToyBackbone(BaseModule):
     def __init__(self, seed=0):
         super().__init__()
         self.projection = nn.Conv2d(3, 6, 4, 4)
+        nn.init.zeros_(self.projection.bias)
         with torch.no_grad():
             generator = torch.Generator().manual_seed(seed)
             self.projection.weight.copy_(torch.randn(6, 3, 4, 4, generator=generator))
