@@ -214,7 +214,7 @@ check_index() {
     rm -rf "$folder"
 }
 
-has_nvidia_gpu() { nvidia-smi -L 2>/dev/null | grep -q GPU || [ -e /proc/driver/nvidia/version ]; }
+has_nvidia_gpu() { [ -n "$(nvidia-smi -L 2>/dev/null | grep GPU)" ] || [ -e /proc/driver/nvidia/version ]; }
 
 local_wheel() {  # name version
     local tag folder
