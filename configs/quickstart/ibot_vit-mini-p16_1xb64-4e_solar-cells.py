@@ -49,8 +49,7 @@ feature_pipeline = [
 ]
 
 # optimisation
-max_epochs = 4
-train_cfg = dict(type='ResumableEpochLoop', max_epochs=max_epochs)
+train_cfg = dict(type='ResumableEpochLoop', max_epochs=4)
 optim_wrapper = dict(
     type='MIMOptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.04),
@@ -60,14 +59,8 @@ optim_wrapper = dict(
 
 # schedules
 param_scheduler = [
-    dict(type='WarmupCosineLR', eta_min=1e-6, warmup_epochs=0.4, epochs=max_epochs, convert_to_iter_based=True),
-    dict(
-        type='WarmupCosineParamScheduler',
-        param_name='weight_decay',
-        end_value=0.2,
-        epochs=max_epochs,
-        convert_to_iter_based=True,
-    ),
+    dict(type='WarmupCosineLR', eta_min=1e-6, warmup_epochs=0.4, convert_to_iter_based=True),
+    dict(type='WarmupCosineParamScheduler', param_name='weight_decay', end_value=0.2, convert_to_iter_based=True),
 ]
 
 # hooks

@@ -1,4 +1,4 @@
-"""UPerNet on the quickstart's ViT, 10 epochs of 160 composed scenes of 128 x 128 pixels: the segmentation of tools/quickstart.sh.
+"""UPerNet on the quickstart's ViT, 10 epochs of 160 composed scenes: the segmentation of tools/quickstart.sh.
 
 Paper        none: small enough for two CPU cores; the head is that of iBOT's and BEiT's ADE20K runs with 64 channels
 Reproduced   README.md shows what the quickstart measured
@@ -105,8 +105,7 @@ model = dict(
 )
 
 # optimisation
-max_epochs = 10
-train_cfg = dict(type='mim_plugin.ResumableEpochLoop', max_epochs=max_epochs, val_interval=10**6)
+train_cfg = dict(type='mim_plugin.ResumableEpochLoop', max_epochs=10, val_interval=10**6)
 val_cfg = dict(type='ValLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
@@ -116,9 +115,7 @@ optim_wrapper = dict(
 
 # schedules
 param_scheduler = [
-    dict(
-        type='mim_plugin.WarmupCosineLR', eta_min=1e-6, warmup_epochs=1, epochs=max_epochs, convert_to_iter_based=True
-    ),
+    dict(type='mim_plugin.WarmupCosineLR', eta_min=1e-6, warmup_epochs=1, convert_to_iter_based=True),
 ]
 
 # hooks

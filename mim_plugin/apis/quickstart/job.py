@@ -107,7 +107,8 @@ def _features_before(job: Job) -> dict:
     start = training.shipped_checkpoint(job.options)
     if start is not None:
         rows.append(job.row(SHIPPED, start))
-    return {'rows': rows, 'train': len(job.images().train), 'test': len(job.images().test)}
+    train, test = job.images().labels('train'), job.images().labels('test')
+    return {'rows': rows, 'train': len(train), 'test': len(test), 'few': features.few_labels(train)}
 
 
 def _pretrain(job: Job) -> dict:
@@ -177,9 +178,7 @@ class Step:
 
 STEPS = {
     'data': Step('solar cells from the elpv-dataset package, scenes composed of photographs', 14, _prepare_data),
-    'features_before': Step(
-        'frozen features before pretraining, and what needs no network', 45, _features_before, 'classes'
-    ),
+    'features_before': Step('frozen features before, and without a network', 45, _features_before, 'classes'),
     'pretrain': Step('iBOT pretraining on images without labels', 210, _pretrain),
     'features_after': Step('frozen features after pretraining', 15, _features_after, 'classes'),
     'segment_trained': Step('segmentation, fine-tuned from the result', 75, _segment_trained, 'scenes'),
@@ -241,9 +240,10 @@ def _close(job: Job, seconds: float) -> dict:
     masks = [*state.result('segment_random').get('rows', []), *state.result('segment_trained').get('rows', [])]
     lines = []
     if frozen:
-        counts = state.result('features_before')
+        found = state.result('features_before')
         error = state.result('features_after').get('auc_error')
-        lines += ['', *report.feature_table(frozen, data.classes.target, (counts['train'], counts['test']), error)]
+        counts = (found['train'], found['test'])
+        lines += ['', *report.feature_table(frozen, data.classes.target, counts, found['few'], error)]
     if masks:
         counts = tuple(len(scene_pairs(data.scenes, split)) for split in SPLITS)
         lines += ['', *report.segmentation_table(masks, data.scenes.names, counts, data.scenes.composed)]

@@ -74,7 +74,8 @@ class QuickstartOptions:
             raise ConfigError('--device cuda was asked for but torch finds no GPU: use --device cpu or install CUDA.')
         if self.device == 'cpu' and get_device() != 'cpu':
             raise ConfigError(
-                "--device cpu was asked for but this process has a GPU in use: set CUDA_VISIBLE_DEVICES='' before Python starts."
+                '--device cpu was asked for but this Python already took a GPU: start it with CUDA_VISIBLE_DEVICES=""'
+                ' in the environment.'
             )
 
     @property

@@ -13,7 +13,6 @@ from mim_plugin.version import __version__
 __all__ = ['describe_machine', 'feature_table', 'package_versions', 'segmentation_table']
 
 PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmseg', 'sklearn', 'numpy', 'PIL')
-PROTOCOLS = {'knn': 'k-NN', 'few': '20 labels a class', 'all': 'all labels'}
 
 
 def describe_machine(device: str) -> dict[str, object]:
@@ -64,29 +63,37 @@ def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def feature_table(rows: Sequence[dict], title: str, counts: tuple[int, int], error: float | None) -> list[str]:
+def feature_table(
+    rows: Sequence[dict], title: str, counts: tuple[int, int], few: int, error: float | None
+) -> list[str]:
     """Lines of the table of frozen features.
 
     Args:
         rows: Rows of ``features.py``.
         title: What is told apart.
         counts: Number of labelled training and of test images.
+        few: Labels a class of the middle columns.
         error: One standard error of the ROC-AUC in percentage points, or None.
 
     Returns:
         The lines, with a title and a note.
     """
     binary = 'auc' in rows[0]['knn']
-    figures = (
-        {'auc': 'ROC-AUC', 'balanced': 'bal. acc.'} if binary else {'accuracy': 'accuracy', 'balanced': 'bal. acc.'}
-    )
-    header = ['', *(f'{protocol}: {figure}' for protocol in PROTOCOLS.values() for figure in figures.values())]
+    figures = {**({'auc': 'ROC-AUC'} if binary else {'accuracy': 'accuracy'}), 'balanced': 'bal. acc.'}
+    protocols = {'knn': 'k-NN', 'few': f'{few} labels', 'all': 'all labels'}
+    header = ['', *(name for _ in protocols for name in figures.values())]
     body = [
-        [row['name'], *(f'{row[protocol][figure]:.1f}' for protocol in PROTOCOLS for figure in figures)] for row in rows
+        [row['name'], *(f'{row[protocol][figure]:.1f}' for protocol in protocols for figure in figures)] for row in rows
     ]
     lines = [f'Frozen features: {title} ({counts[0]} training and {counts[1]} test images), in percent']
-    lines += _columns(header, body)
-    note = 'k-NN: 20 neighbours. Labels: logistic regression on that many; 20 labels: mean of ten draws.'
+    table = _columns(header, body)
+    # The protocols stand above the first of their columns.
+    width = len(table[0]) - sum(len(name) + 2 for name in header[1:])
+    above = ' ' * (width + 2)
+    for protocol in protocols.values():
+        above += protocol.ljust(sum(len(name) + 2 for name in figures.values()))
+    lines += [above.rstrip(), *table]
+    note = f'k-NN: 20 neighbours. Labels: logistic regression; {few} labels of each class: mean of ten draws.'
     if error is not None:
         note += f' One standard error of a ROC-AUC is about {error:.1f} points.'
     return [*lines, note]

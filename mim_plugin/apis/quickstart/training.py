@@ -1,6 +1,5 @@
 """Training runs of the quickstart: configs fitted to the data and the options, run by mmengine's Runner."""
 
-import math
 import os
 import time
 from pathlib import Path
@@ -51,7 +50,6 @@ def set_epochs(cfg: Config, epochs: int) -> None:
     factor = epochs / cfg.train_cfg.max_epochs
     cfg.train_cfg.max_epochs = epochs
     for scheduler in cfg.param_scheduler:
-        scheduler.epochs = epochs
         if 'warmup_epochs' in scheduler:
             scheduler.warmup_epochs *= factor
 
@@ -156,5 +154,5 @@ def finetune(
         'mIoU': round(float(metrics['mIoU']), 2),
         'aAcc': round(float(metrics['aAcc']), 2),
         'iterations': runner.max_iters,
-        'images': math.floor(runner.max_iters * cfg.train_dataloader.batch_size),
+        'images': runner.max_iters * cfg.train_dataloader.batch_size,
     }
