@@ -13,7 +13,7 @@ _base_ = 'ibot_vit-small-p16_16xb64-coslr-800e_in1k.py'
 
 # data
 train_pipeline = [
-    dict(type='LoadImagePIL'),
+    dict(type='LoadImagePIL', upright=False),
     dict(type='MultiCrop', global_crops=2, global_size=224, global_scale=(0.14, 1.0), local_crops=0),
     dict(type='PredictionMasks', patch_size=16, pred_ratio=(0.0, 0.3), pred_ratio_var=(0.0, 0.2), pred_shape='block'),
     dict(type='PackViews'),

@@ -12,7 +12,7 @@ _base_ = 'ibot_vit-base-p16_16xb64-coslr-400e_in1k.py'
 
 # data
 train_pipeline = [
-    dict(type='LoadImagePIL'),
+    dict(type='LoadImagePIL', upright=False),
     dict(
         type='MultiCrop',
         global_crops=2,

@@ -15,7 +15,7 @@ _base_ = 'ibot_vit-small-p16_16xb64-coslr-800e_in1k.py'
 
 # data
 train_pipeline = [
-    dict(type='LoadImagePIL'),
+    dict(type='LoadImagePIL', upright=False),
     dict(
         type='MultiCrop',
         global_crops=2,

@@ -13,7 +13,7 @@ _base_ = 'ibot_vit-small-p16_16xb64-coslr-160e_in22k.py'
 
 # data
 train_pipeline = [
-    dict(type='LoadImagePIL'),
+    dict(type='LoadImagePIL', upright=False),
     dict(
         type='MultiCrop',
         global_crops=2,

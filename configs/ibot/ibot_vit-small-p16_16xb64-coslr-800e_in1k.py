@@ -19,7 +19,7 @@ _base_ = [
 
 # data
 train_pipeline = [
-    dict(type='LoadImagePIL'),
+    dict(type='LoadImagePIL', upright=False),
     dict(
         type='MultiCrop',
         global_crops=2,
