@@ -1,0 +1,85 @@
+"""Absolute position vectors: fixed ones, and any ones on another grid."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mim_plugin.errors import ConfigError
+
+__all__ = ['RESIZE_RULES', 'resize_positions', 'sincos_positions']
+
+RESIZE_RULES = ('size', 'ibot')
+
+Grid = tuple[int, int]
+
+
+def resize_positions(positions: Tensor, source: Grid, target: Grid, rule: str = 'size', num_prefix: int = 1) -> Tensor:
+    """Resize the position vectors of a grid of patches; those of prefix tokens are kept.
+
+    Bicubic (cubic coefficient -0.75, border values repeated, no antialiasing), as in
+    :func:`torch.nn.functional.interpolate`, written as two small matrix products: these
+    have a deterministic gradient on every device, which the resize of torch has not.
+
+    Args:
+        positions: ``(1, num_prefix + h * w, D)``.
+        source: Their grid ``(h, w)``.
+        target: The wanted grid ``(h', w')``.
+        rule: Where the target's cells lie on the source. 'size': both grids cover the image,
+            factor ``target / source``. 'ibot': factor ``(target + 0.1) / source``, as in the published
+            iBOT code.
+        num_prefix: Number of leading vectors that belong to no patch.
+
+    Returns:
+        ``(1, num_prefix + h' * w', D)``, of the input's type; the input itself when the grids are equal.
+    """
+    if tuple(source) == tuple(target):
+        return positions
+    patches = positions[0, num_prefix:].float().unflatten(0, source)
+    rows, columns = (_cubic_matrix(s, t, rule, positions.device) for s, t in zip(source, target))
+    with _no_autocast(positions.device):
+        patches = rows @ patches.flatten(1)  # (h', w * D)
+        patches = columns @ patches.unflatten(1, (source[1], -1))  # (h', w', D)
+    patches = patches.flatten(0, 1).unsqueeze(0).to(positions.dtype)
+    return torch.cat([positions[:, :num_prefix], patches], dim=1)
+
+
+@lru_cache(maxsize=64)
+def _cubic_matrix(source: int, target: int, rule: str, device: torch.device) -> Tensor:
+    """Weights ``(target, source)`` of a bicubic resize along one axis."""
+    # A tensor made in inference mode could never enter a later backward pass.
+    with torch.inference_mode(False), torch.no_grad():
+        cells = torch.eye(source, dtype=torch.float64, device='cpu')[None, :, :, None]
+        if rule == 'ibot':
+            size, factor = None, ((target + 0.1) / source, 1.0)
+        elif rule == 'size':
+            size, factor = (target, 1), None
+        else:
+            raise ConfigError(f'pos_interpolation={rule!r} is unknown; use one of {RESIZE_RULES}.')
+        weights = F.interpolate(cells, size, factor, mode='bicubic', align_corners=False)
+        return weights[0, :, :, 0].t().float().contiguous().to(device)
+
+
+def _no_autocast(device: torch.device) -> torch.autocast | nullcontext:
+    return torch.autocast(device.type, enabled=False) if device.type in ('cpu', 'cuda') else nullcontext()
+
+
+@lru_cache(maxsize=16)
+def sincos_positions(num_patches: int, dims: int, device: torch.device) -> Tensor:
+    """Fixed position vectors ``(1, 1 + num_patches, dims)``; that of [CLS] is zero.
+
+    Patch ``p`` (counted row by row) and channel ``j`` have the angle
+    ``p / 10000 ** (2 * (j // 2) / dims)``; even channels hold its sine, odd ones its cosine.
+
+    Source: Attention is all you need (arXiv 1706.03762), section 3.5.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        channel = torch.arange(dims, dtype=torch.float64, device='cpu')
+        patch = torch.arange(num_patches, dtype=torch.float64, device='cpu')
+        angles = patch[:, None] / 10000 ** (2 * (channel // 2) / dims)
+        values = torch.where(channel % 2 == 0, angles.sin(), angles.cos())
+        return F.pad(values, (0, 0, 1, 0)).unsqueeze(0).float().to(device)

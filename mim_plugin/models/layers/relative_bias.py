@@ -1,0 +1,95 @@
+"""Learned attention bias that depends on where two patches lie relative to each other."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ['RelativePositionBias', 'relative_bias_table', 'relative_position_bias', 'relative_position_index']
+
+# Fused attention kernels want rows of the bias that start at multiples of 16 elements; without
+# this they copy the bias in every layer.
+_ALIGNMENT = 16
+
+Grid = tuple[int, int]
+
+
+def relative_bias_table(window: Grid, num_heads: int) -> nn.Parameter:
+    """Zeros ``((2h - 1) * (2w - 1) + 3, num_heads)``: one row for each offset of two patches and three for [CLS]."""
+    return nn.Parameter(torch.zeros((2 * window[0] - 1) * (2 * window[1] - 1) + 3, num_heads))
+
+
+def relative_position_index(window: Grid, num_prefix: int = 1) -> Tensor:
+    """The row of the bias table for each query and key.
+
+    Patches ``i`` (query) and ``j`` (key) use row ``(dy + h - 1) * (2w - 1) + dx + w - 1``, with
+    ``(dy, dx)`` the position of ``i`` minus that of ``j``. The last three rows are, in this order,
+    for [CLS] looking at patches, for patches looking at [CLS], and for [CLS] looking at itself. Other prefix tokens
+    (registers) are treated like [CLS].
+
+    Args:
+        window: Grid ``(h, w)`` of patches.
+        num_prefix: Number of tokens before the patches.
+
+    Returns:
+        int64 ``(T, T)``, ``T = num_prefix + h * w``.
+
+    Source: BEiT (arXiv 2106.08254), section 2.3 and its published code.
+    """
+    height, width = window
+    num_offsets = (2 * height - 1) * (2 * width - 1)
+    row = torch.arange(height, device='cpu').repeat_interleave(width)
+    column = torch.arange(width, device='cpu').repeat(height)
+    index = (row[:, None] - row[None] + height - 1) * (2 * width - 1) + column[:, None] - column[None] + width - 1
+    index = F.pad(index, (num_prefix, 0, num_prefix, 0))
+    index[:num_prefix] = num_offsets
+    index[:, :num_prefix] = num_offsets + 1
+    index[:num_prefix, :num_prefix] = num_offsets + 2
+    return index
+
+
+@lru_cache(maxsize=32)
+def _aligned_index(window: Grid, num_prefix: int, device: torch.device) -> Tensor:
+    """The index with rows filled up to a multiple of the alignment, ``(T, T')``."""
+    with torch.inference_mode(False), torch.no_grad():
+        index = relative_position_index(window, num_prefix)
+        return F.pad(index, (0, -index.shape[1] % _ALIGNMENT)).to(device)
+
+
+def relative_position_bias(table: Tensor, window: Grid, num_prefix: int = 1) -> Tensor:
+    """Look the bias of all pairs of tokens up.
+
+    Args:
+        table: ``((2h - 1) * (2w - 1) + 3, heads)``.
+        window: Grid ``(h, w)`` of patches.
+        num_prefix: Number of tokens before the patches.
+
+    Returns:
+        ``(1, heads, T, T)``, to be added to the attention logits.
+    """
+    index = _aligned_index(tuple(window), num_prefix, table.device)
+    bias = table.t().index_select(1, index.flatten()).unflatten(1, index.shape)
+    return bias[None, ..., : len(index)]
+
+
+class RelativePositionBias(nn.Module):
+    """One table of relative position bias that all blocks share.
+
+    Args:
+        window: Grid ``(h, w)`` of patches.
+        num_heads: Attention heads.
+        num_prefix: Number of tokens before the patches.
+    """
+
+    def __init__(self, window: Grid, num_heads: int, num_prefix: int = 1) -> None:
+        super().__init__()
+        self.window = tuple(window)
+        self.num_prefix = num_prefix
+        self.relative_position_bias_table = relative_bias_table(window, num_heads)
+
+    def forward(self) -> Tensor:
+        """The bias ``(1, heads, T, T)``."""
+        return relative_position_bias(self.relative_position_bias_table, self.window, self.num_prefix)
