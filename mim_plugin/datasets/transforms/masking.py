@@ -156,22 +156,31 @@ class PredictionMasks(Transform):
 
     def transform(self, results: dict) -> dict:
         """Add ``masks``, a list of bool arrays (h, w), one for each of ``global_crops``."""
-        rng, started = self.rng(results), self._started(results)
-        results['masks'] = [
-            self.draw_mask(self._grid(crop.size), self.ratio.draw(rng) if started else 0.0, rng)
-            for crop in results['global_crops']
-        ]
+        rng, epoch = self.rng(results), self._epoch(results)
+        results['masks'] = [self.draw(self._grid(crop.size), rng, epoch)[0] for crop in results['global_crops']]
         return results
 
-    def _started(self, results: dict) -> bool:
-        if self.pred_start_epoch == 0:
-            return True
-        if 'epoch' not in results:
+    def draw(self, grid: tuple[int, int], rng: np.random.Generator, epoch: int = 0) -> tuple[np.ndarray, float]:
+        """Draw the mask of one crop.
+
+        Args:
+            grid: Rows and columns of patches.
+            rng: Source of randomness.
+            epoch: Counted from 0.
+
+        Returns:
+            Bool array (h, w), True = hidden, and the share that was asked for.
+        """
+        ratio = self.ratio.draw(rng) if epoch >= self.pred_start_epoch else 0.0
+        return self.draw_mask(grid, ratio, rng), ratio
+
+    def _epoch(self, results: dict) -> int:
+        if 'epoch' not in results and self.pred_start_epoch > 0:
             raise ConfigError(
                 f'PredictionMasks has pred_start_epoch={self.pred_start_epoch} but is not told the epoch; train with '
                 'ResumableEpochLoop on UnlabelledImages, or call set_epoch of the data set.'
             )
-        return results['epoch'] >= self.pred_start_epoch
+        return results.get('epoch', 0)
 
     def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
         width, height = size
