@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -215,8 +216,8 @@ class MIMVisionTransformer(TokenStem):
             ConfigError: For a mask without a mask token, or of another shape than the grid.
         """
         tokens, _ = self.embed(x, mask)
-        *_, tokens = self._blocks(tokens, self.num_layers)
-        return self._finish(tokens)
+        last = deque(self._blocks(tokens, self.num_layers), maxlen=1)  # holds one block's output at a time
+        return self._finish(last[0])
 
     def intermediate_tokens(self, x: Tensor, n: int, norm: bool = True) -> list[Tensor]:
         """Outputs of the last ``n`` blocks, earliest first.
