@@ -87,8 +87,7 @@ def _highest_label(folder: Path) -> int:
     for path in sorted(folder.glob('*.png')):
         with Image.open(path) as mask:
             values = np.unique(np.asarray(mask))
-        values = values[values != IGNORE_INDEX]
-        highest = max(highest, int(values.max(initial=-1)))
+        highest = max(highest, *(int(value) for value in values if value != IGNORE_INDEX), -1)
     return highest
 
 
