@@ -162,8 +162,8 @@ def _check_weights(runner: Runner, state: dict[str, Tensor]) -> None:
         iteration = runner.message_hub.get_info('iter') + 1
         bad = [name for name, v in state.items() if isinstance(v, Tensor) and not v.isfinite().all()]
         raise NonFiniteLossError(
-            f'{bad[0]} and {len(bad) - 1} more tensors are not finite after iteration {iteration}, nothing is '
-            f'saved; {_way_back(runner)} with a lower lr, a longer warm-up or bfloat16 instead of float16.'
+            f'{len(bad)} tensors of the model are not finite after iteration {iteration}, first {bad[0]}; nothing is '
+            f'saved, {_way_back(runner)} with a lower lr, a longer warm-up or bfloat16 instead of float16.'
         )
 
 
