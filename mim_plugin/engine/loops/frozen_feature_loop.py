@@ -9,6 +9,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
+from mim_plugin.errors import ConfigError
 from mim_plugin.evaluation.protocol import FrozenFeatureProtocol
 from mim_plugin.registry import LOOPS
 
@@ -21,16 +22,21 @@ class FrozenFeatureLoop(BaseLoop):
     ``CheckpointHook(save_best='knn/top1_k20')`` works. Both forms need ``{test,val}_dataloader`` and
     ``{test,val}_evaluator``, as in any OpenMMLab config::
 
-        test_cfg = dict(type='FrozenFeatureLoop', bank_dataloader=dict(...))
+        bank_dataloader = dict(...)
+        test_cfg = dict(type='FrozenFeatureLoop')
         test_evaluator = dict(type='KNNMetric', k=(10, 20), temperature=.07)
 
     Args:
         runner: The runner.
         dataloader: Test images; given by the runner.
         evaluator: Metrics; given by the runner.
-        bank_dataloader: Labelled training images under the evaluation transform.
+        bank_dataloader: Labelled training images under the evaluation transform; default is the
+            config's ``bank_dataloader``.
         extractor: See :class:`FrozenFeatureProtocol`.
         baselines: See :class:`FrozenFeatureProtocol`.
+
+    Raises:
+        ConfigError: If there is no bank, or it is too small for a metric.
     """
 
     def __init__(
@@ -38,13 +44,16 @@ class FrozenFeatureLoop(BaseLoop):
         runner: Runner,
         dataloader: DataLoader | dict,
         evaluator: Evaluator | dict | list,
-        bank_dataloader: DataLoader | dict,
+        bank_dataloader: DataLoader | dict | None = None,
         extractor: dict[str, Any] | None = None,
         baselines: bool = True,
     ) -> None:
         super().__init__(runner, dataloader)
         self.evaluator = evaluator if isinstance(evaluator, Evaluator) else runner.build_evaluator(evaluator)
         self.evaluator.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
+        bank_dataloader = bank_dataloader or runner.cfg.get('bank_dataloader')
+        if bank_dataloader is None:
+            raise ConfigError('FrozenFeatureLoop has no images to compare with; set bank_dataloader in the config.')
         bank = runner.build_dataloader(bank_dataloader, seed=runner.seed)
         self.protocol = FrozenFeatureProtocol(self.evaluator, bank, extractor, baselines)
 

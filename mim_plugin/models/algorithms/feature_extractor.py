@@ -48,7 +48,8 @@ class FeatureExtractor(BaseModel):
     """A backbone that turns images into one vector each, for evaluation without training.
 
     ``tools/test.py CONFIG CHECKPOINT`` with a ``FrozenFeatureLoop`` evaluates it. The checkpoint
-    may be a training checkpoint of an algorithm, a bare backbone or an official file.
+    may be a training checkpoint of an algorithm, a bare backbone or an official file; weights that do
+    not fit raise a CheckpointError.
 
     Args:
         backbone: Config of the backbone, or the module itself.
@@ -59,10 +60,11 @@ class FeatureExtractor(BaseModel):
         network: Which network of a pretraining checkpoint is loaded, 'teacher' or 'student'.
         data_preprocessor: Config of the preprocessor, or the module itself; defaults to
             ``MIMDataPreprocessor`` with ImageNet statistics.
-        init_cfg: Initialisation of the whole model.
+        init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` loads any of these files.
 
     Raises:
         ConfigError: If an option is out of its range, or the model is asked for a loss.
+        CheckpointError: If a checkpoint is loaded that does not fill the backbone.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class FeatureExtractor(BaseModel):
         self.avgpool = avgpool
         self.scales = tuple(scales)
         self.network = network
+        self.register_load_state_dict_pre_hook(_convert_state)
 
     @classmethod
     def from_algorithm(cls, model: nn.Module, network: str = 'teacher', **options: Any) -> FeatureExtractor:
@@ -154,6 +157,20 @@ class FeatureExtractor(BaseModel):
         for sample, feature in zip(data_samples, features.float().cpu(), strict=True):
             sample.feature = feature
         return data_samples
+
+
+def _convert_state(model: FeatureExtractor, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Replace a checkpoint of any known kind by what this model takes from it.
+
+    Without it a training checkpoint would load its student, whose names are those of this model.
+    """
+    if prefix:
+        return  # part of another model, whose checkpoint it is
+    from mim_plugin.checkpoints import load_pretrained
+
+    load_pretrained(model.backbone, dict(state), part=model.network)
+    state.clear()
+    state.update(model.state_dict())
 
 
 def _check_network(network: str) -> None:

@@ -89,3 +89,13 @@ def test_too_large_k_is_found_when_the_loop_is_built(tmp_path):
     settings = frozen('test') | {'test_evaluator': {'type': 'KNNMetric', 'k': 21}}
     with pytest.raises(ConfigError, match='k=21 asks for more'):
         make_runner(tmp_path, toy_extractor(), **settings).test()
+
+
+def test_bank_of_the_config(tmp_path):
+    settings = frozen('test')
+    bank = settings['test_cfg'].pop('bank_dataloader')
+    with pytest.raises(ConfigError, match='set bank_dataloader'):
+        make_runner(tmp_path / 'a', toy_extractor(), **settings).test()
+    runner = make_runner(tmp_path / 'b', toy_extractor(), **settings)
+    runner.cfg['bank_dataloader'] = bank
+    assert set(runner.test()) == KEYS
