@@ -199,7 +199,8 @@ install() {
         "$uv" pip install --python "$python" ${uv_arguments[@]+"${uv_arguments[@]}"} "$@" && return
         say "uv could not install this; trying once more with pip"
     fi
-    "$python" -m pip install --progress-bar off "$@"
+    "$python" -m pip install --progress-bar off "$@" 2>&1 |
+        { grep -vE '^(Requirement already satisfied|WARNING: Location)' || true; } >&2
 }
 
 check_index() {

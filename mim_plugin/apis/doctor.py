@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import io
 import platform
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -202,19 +203,19 @@ def _mmengine(family: str | None) -> Finding:
 
 
 def _opencv() -> Finding:
+    # mmengine's hooks import it, though the maintained family leaves asking for it to mmcv.
     names = ('opencv-python', 'opencv-python-headless', 'opencv-contrib-python')
     found = {name: _version(name) for name in names if _version(name)}
-    if not found:
-        return Finding('opencv', 'not installed', 'absent', 'comes with mmcv')
     text = ', '.join(f'{release} ({name})' for name, release in found.items())
     error = _import('cv2')
     if error and 'libGL' in error:
         error = f'pip uninstall opencv-python && pip install opencv-python-headless ({error})'
-    elif not error and len(set(found.values())) > 1:
-        error = 'packages that share their files must be of one version: pip install ' + ' '.join(
-            f'{name}==4.11.0.86' for name in found
-        )
-    return Finding('opencv', text, 'broken', error) if error else Finding('opencv', text)
+    elif error and not found:
+        return Finding('opencv', 'missing', 'broken', 'mmengine needs it: pip install opencv-python')
+    elif len(set(found.values())) > 1:
+        names = ' '.join(f'{name}==4.11.0.86' for name in found)
+        error = f'packages that share their files must be of one version: pip install {names}'
+    return Finding('opencv', text, 'broken', error) if error else Finding('opencv', text or 'no metadata')
 
 
 def _toolbox(module: str, family: str | None) -> Finding:
@@ -236,7 +237,7 @@ def _operators(family: str | None) -> Finding:
     name = FAMILIES[family or 'maintained']['mmcv']
     found = _version(name)
     if found is None or _import('mmcv'):
-        return Finding('mmcv operators', 'no mmcv', 'absent', 'for detection')
+        return Finding('mmcv operators', 'none', 'absent', 'for detection; come with mmcv')
     error = _import('mmcv._ext')
     if error is None:
         return Finding('mmcv operators', 'compiled')
@@ -265,8 +266,8 @@ def _torchvision() -> Finding:
 def _fitting_torchvision() -> str:
     """The command that installs the torchvision made for the installed torch."""
     release, _, build = (_version('torch') or '').partition('+')
-    numbers = release.split('.')
-    if len(numbers) < 3 or numbers[0] != '2':
+    numbers = re.fullmatch(r'2\.(\d+)\.(\d+)', release)
+    if numbers is None:
         return 'pip install torchvision'
     # torchvision 0.15 came with torch 2.0, and the two have kept step since.
     command = f'pip install --no-deps torchvision==0.{int(numbers[1]) + 15}.{numbers[2]}'
