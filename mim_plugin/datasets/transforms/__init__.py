@@ -5,12 +5,14 @@ from mim_plugin.datasets.transforms.color import ColorJitter, ViewAugmentation
 from mim_plugin.datasets.transforms.crops import MultiCrop, RandomResizedCrop
 from mim_plugin.datasets.transforms.evaluation import CenterCrop, ResizeShortSide
 from mim_plugin.datasets.transforms.formatting import PackImage, PackViews
+from mim_plugin.datasets.transforms.labels import IgnoreOtherLabels
 from mim_plugin.datasets.transforms.loading import LoadImagePIL, UndecodableImageError
 from mim_plugin.datasets.transforms.masking import PredictionMasks, PredictionRatio, block_mask, random_mask
 
 __all__ = [
     'CenterCrop',
     'ColorJitter',
+    'IgnoreOtherLabels',
     'LoadImagePIL',
     'MultiCrop',
     'PackImage',
