@@ -63,9 +63,10 @@ class TokenStem(BaseModule):
         self.train_grid = self.grid_size(height, width)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dims))
         self.reg_token = nn.Parameter(torch.zeros(1, num_registers, dims)) if num_registers else None
-        self.mask_token = nn.Parameter(torch.zeros(1, 1, dims)) if mask_token else None
         self.fixed_positions = pos_embed == 'sincos'
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + self.num_positions, dims)) if pos_embed == 'absolute' else None
+        # After the positions, as in the published code, whose optimizer states list parameters in this order.
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, dims)) if mask_token else None
 
     @property
     def num_positions(self) -> int:
