@@ -1,0 +1,116 @@
+"""Writing a small file with one network out of a training checkpoint."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mim_plugin.checkpoints.contents import Contents, contents_of
+from mim_plugin.checkpoints.read import read_checkpoint
+from mim_plugin.errors import CheckpointError
+from mim_plugin.version import __version__
+
+__all__ = ['export_pretrained', 'model_config_of']
+
+PARTS = ('backbone', 'head', 'loss')
+
+
+def export_pretrained(
+    algorithm_checkpoint: str | os.PathLike | Mapping[str, Any],
+    dst: str | os.PathLike,
+    dtype: torch.dtype = torch.float16,
+    parts: Sequence[str] = PARTS,
+    config: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the teacher of a training checkpoint as ``.safetensors``.
+
+    The file serves a downstream backbone (``init_cfg=dict(type='Pretrained', ...)``) and a
+    pretraining that goes on from it, see :func:`mim_plugin.checkpoints.load_pretrained`.
+    Its table of strings holds ``format``, ``version``, ``network`` and ``config`` (JSON).
+
+    Args:
+        algorithm_checkpoint: Training checkpoint of ours, or an official one: file or its dict.
+        dst: File to write, ending in ``.safetensors``.
+        dtype: Type of the numbers in the file.
+        parts: Some of 'backbone' (with the student's mask token), 'head' and 'loss' (centres).
+        config: Stored with the file; by default the ``model`` of the checkpoint's own config.
+
+    Returns:
+        ``dst`` as a path.
+
+    Raises:
+        CheckpointError: Unknown part, another file ending, or nothing to write.
+    """
+    dst = Path(dst).expanduser()
+    if dst.suffix != '.safetensors':
+        raise CheckpointError(f'An exported file ends in .safetensors, not {dst.suffix!r}; rename {dst}.')
+    if unknown := set(parts) - set(PARTS):
+        raise CheckpointError(f'parts names {sorted(unknown)}; choose from {PARTS}.')
+    checkpoint = algorithm_checkpoint
+    if not isinstance(checkpoint, Mapping):
+        checkpoint = read_checkpoint(checkpoint)
+    state = _selected(contents_of(checkpoint), parts)
+    if not state:
+        raise CheckpointError(f'The checkpoint has no {" or ".join(parts)} to export.')
+    if config is None:
+        config = model_config_of(checkpoint)
+    tensors = {name: _compact(state[name], dtype) for name in sorted(state)}
+    metadata = {'format': 'mim_plugin', 'version': __version__, 'network': 'teacher', 'config': json.dumps(config)}
+    dst.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = dst.with_name(dst.name + '.tmp')
+    save_file(tensors, unfinished, metadata)
+    unfinished.replace(dst)
+    return dst
+
+
+def model_config_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``model`` of the config that mmengine stored with a checkpoint, or an empty dict.
+
+    The text is read as data: names of types, numbers, strings, lists and dicts. Nothing is run.
+    """
+    text = (checkpoint.get('meta') or {}).get('cfg')
+    if not isinstance(text, str):
+        return {}
+    try:
+        for statement in ast.parse(text).body:
+            if isinstance(statement, ast.Assign) and getattr(statement.targets[0], 'id', None) == 'model':
+                return {'model': _literal(statement.value)}
+    except (SyntaxError, ValueError):
+        pass
+    return {}
+
+
+def _literal(node: ast.expr) -> Any:
+    """Value of an expression of literals and ``dict(...)``."""
+    if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict' and not node.args:
+        return {keyword.arg: _literal(keyword.value) for keyword in node.keywords}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_literal(item) for item in node.elts]
+    if isinstance(node, ast.Dict):
+        return {ast.literal_eval(key): _literal(value) for key, value in zip(node.keys, node.values)}
+    return ast.literal_eval(node)
+
+
+def _selected(contents: Contents, parts: Sequence[str]) -> dict[str, Tensor]:
+    networks = tuple(f'{part}.' for part in parts if part != 'loss')
+    state = {name: value for name, value in contents.teacher.items() if name.startswith(networks or '\0')}
+    mask_token = contents.student.get('backbone.mask_token')
+    if 'backbone' in parts and mask_token is not None:
+        state['backbone.mask_token'] = mask_token
+    if 'loss' in parts:
+        state |= {f'loss_module.{name}': value for name, value in contents.loss.items()}
+    return state
+
+
+def _compact(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """A copy of its own, because safetensors refuses tensors that share memory."""
+    value = value.detach().cpu()
+    return value.to(dtype if value.is_floating_point() else value.dtype).contiguous().clone()

@@ -1,0 +1,241 @@
+"""Loading weights into a model, whatever file they come from, and saying what was done."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from mim_plugin.checkpoints import read  # noqa: F401  (registers the safe reader)
+from mim_plugin.checkpoints.contents import Contents, contents_of, state_dict_of
+from mim_plugin.checkpoints.formats import ibot
+from mim_plugin.errors import CheckpointError
+from mim_plugin.models.layers.pos_embed import resize_positions
+
+__all__ = ['LoadReport', 'load_pretrained']
+
+State = dict[str, Tensor]
+
+# May be in the file and not in the model: the mask token serves pretraining only, a final norm is absent
+# where raw tokens are read, index tables are rebuilt from the window.
+_MAY_BE_UNUSED = ('mask_token', 'ln1.weight', 'ln1.bias', 'ln2.weight', 'ln2.bias', 'relative_position_index')
+# May be in the model and not in the file.
+_MAY_KEEP = ('mask_token', 'ln2.weight', 'ln2.bias', 'relative_position_index', 'num_batches_tracked')
+
+
+@dataclass
+class LoadReport:
+    """What a load did. ``str()`` gives one line.
+
+    Attributes:
+        source: File, and what was recognised in it.
+        loaded: Names that took a value from the file.
+        resized: Names among them whose positions were resized, with both grids.
+        kept: Names of the model that are not in the file and keep their values.
+        unused: Names of the file that the model has no place for.
+        mismatched: Names with different shapes, with both shapes.
+    """
+
+    source: str
+    loaded: list[str] = field(default_factory=list)
+    resized: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    mismatched: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        text = f'Loaded {len(self.loaded)} tensors from {self.source}'
+        for title in ('resized', 'kept', 'unused', 'mismatched'):
+            if names := getattr(self, title):
+                text += f'; {title}: {_shorten(names)}'
+        return text + '.'
+
+
+def load_pretrained(
+    module: nn.Module,
+    checkpoint: str | os.PathLike | Mapping[str, Any],
+    part: str = 'teacher',
+    prefix: str | None = None,
+    strict: bool = True,
+    logger: logging.Logger | str | None = 'current',
+) -> LoadReport:
+    """Load a checkpoint into a backbone, a head, or a whole student-teacher algorithm.
+
+    The kind of the file and its names are recognised, see
+    :func:`mim_plugin.checkpoints.contents_of`. Absolute positions are resized
+    (bicubic, to the exact grid) when the model's grid differs.
+
+    A whole algorithm (with ``backbone`` and ``tokenizer.backbone``) takes both networks and
+    the centres. From a file with one network it takes that for both, so that a
+    pretraining can go on from an exported backbone; a head or centres that the file
+    lacks keep their values.
+
+    Args:
+        module: Model to fill.
+        checkpoint: File, address, or the dict in a file.
+        part: 'teacher' or 'student': which network of a pair a single model takes.
+        prefix: Take the names below this prefix of the state dict instead of choosing by itself.
+        strict: Raise for any tensor of the model that the file does not fill and any
+            of the file that the model has no use for.
+        logger: Where the report goes, as in mmengine; None for nowhere.
+
+    Returns:
+        The report.
+
+    Raises:
+        CheckpointError: The file cannot be read or does not fit; names and shapes are listed.
+    """
+    if part not in ('teacher', 'student'):
+        raise CheckpointError(f"part={part!r} is unknown; use 'teacher' or 'student'.")
+    source = 'a state dict' if isinstance(checkpoint, Mapping) else str(checkpoint)
+    if not isinstance(checkpoint, Mapping):
+        checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
+    wanted, may_keep, copies = module.state_dict(), (), False
+    if prefix is not None:
+        state = _below_prefix(checkpoint, prefix)
+        report = LoadReport(f'{source} (names below {prefix!r})')
+    else:
+        contents = contents_of(checkpoint)
+        report = LoadReport(f'{source} ({_describe(contents, module, part)})')
+        if _is_pair(module):
+            state, may_keep = _both_networks(contents, wanted)
+            copies = not contents.is_pair
+        else:
+            state = _best_branch(getattr(contents, part), wanted)
+    fitted = _fit(module, wanted, state, may_keep, report)
+    _check(report, state, wanted, strict, may_keep)
+    module.load_state_dict(fitted, strict=False)
+    if copies:
+        module.tokenizer.copy_from(module.backbone, module.head)
+        report.kept = [name for name in report.kept if not name.startswith('tokenizer.')]
+    if logger is not None:
+        print_log(str(report), logger=logger)
+    return report
+
+
+def _is_pair(module: nn.Module) -> bool:
+    return hasattr(module, 'backbone') and hasattr(getattr(module, 'tokenizer', None), 'backbone')
+
+
+def _describe(contents: Contents, module: nn.Module, part: str) -> str:
+    if not contents.is_pair:
+        return contents.origin + (', for student and teacher' if _is_pair(module) else '')
+    return f'{contents.origin}, ' + ('student and teacher' if _is_pair(module) else part)
+
+
+def _below_prefix(checkpoint: Mapping[str, Any], prefix: str) -> State:
+    prefix = prefix.rstrip('.') + '.' if prefix else ''
+    state = {name.removeprefix(prefix): v for name, v in state_dict_of(checkpoint).items() if name.startswith(prefix)}
+    return ibot.backbone_from_official(state) if ibot.is_official_vit(state) else state
+
+
+def _both_networks(contents: Contents, wanted: Mapping[str, Tensor]) -> tuple[State, tuple[str, ...]]:
+    """The state of a whole algorithm, and the beginnings of what the file need not hold."""
+    student, teacher, may_keep = contents.student, contents.teacher, ()
+    if not any(name.startswith('head.') and name in wanted for name in student):
+        # A bare backbone, or one with the head of another training.
+        student, teacher, may_keep = _backbone_only(student), _backbone_only(teacher), ('head.',)
+    state = student | {f'loss_module.{name}': value for name, value in contents.loss.items()}
+    if not contents.loss:
+        may_keep += ('loss_module.',)
+    if contents.is_pair:
+        state |= {f'tokenizer.{name}': value for name, value in teacher.items()}
+        return state, may_keep + tuple(f'tokenizer.{beginning}' for beginning in may_keep)
+    return state, (*may_keep, 'tokenizer.')  # the teacher becomes a copy afterwards
+
+
+def _backbone_only(state: State) -> State:
+    return {name: value for name, value in state.items() if name.startswith('backbone.')}
+
+
+def _best_branch(state: State, wanted: Mapping[str, Tensor]) -> State:
+    """The branch of a network (backbone, head, whole) whose names fit a model best."""
+    branches = [
+        {name.removeprefix(p): value for name, value in state.items() if name.startswith(p)}
+        for p in ('', 'backbone.', 'head.')
+    ]
+    best = max(branches, key=lambda branch: len(branch.keys() & wanted.keys()))
+    if best is branches[0]:  # other networks of the file, such as a head, are none of the model's business
+        children = {name.split('.')[0] for name in wanted}
+        best = {name: value for name, value in best.items() if name.split('.')[0] in children}
+    return best
+
+
+def _fit(
+    module: nn.Module, wanted: Mapping[str, Tensor], state: State, may_keep: tuple[str, ...], report: LoadReport
+) -> State:
+    """Pair names, resize positions; the report takes what does not fit."""
+    fitted = {}
+    for name, value in state.items():
+        target = wanted.get(name)
+        if target is None:
+            if not _repeats(name, value, state):
+                report.unused.append(name)
+        elif value.shape == target.shape:
+            fitted[name] = value
+        elif name.endswith('pos_embed') and (resized := _resize(module, name, value, target)) is not None:
+            fitted[name] = resized
+            report.resized.append(f'{name} {tuple(value.shape)} -> {tuple(resized.shape)}')
+        else:
+            report.mismatched.append(f'{name} (file {tuple(value.shape)}, model {tuple(target.shape)})')
+    report.loaded = list(fitted)
+    mismatched = {text.split(' ')[0] for text in report.mismatched}
+    report.kept = [name for name in wanted if name not in fitted and name not in mismatched]
+    return fitted
+
+
+def _resize(module: nn.Module, name: str, value: Tensor, target: Tensor) -> Tensor | None:
+    """Positions for the model's grid, or None when the file's are no square grid or of another width."""
+    owner = module.get_submodule(name.rpartition('.')[0])
+    grid, side = owner.train_grid, math.isqrt(value.shape[1] - 1)
+    if value.ndim != 3 or value.shape[2] != target.shape[2] or 1 + side * side != value.shape[1]:
+        return None
+    return resize_positions(value.float(), (side, side), grid, rule='size')
+
+
+def _repeats(name: str, value: Tensor, state: State) -> bool:
+    """Whether a tensor is the second listing of shared prototypes."""
+    for second, first in (('last_layer2.', 'last_layer.'),):
+        partner = state.get(name.replace(second, first)) if second in name else None
+        if partner is not None and partner.shape == value.shape and torch.equal(partner, value):
+            return True
+    if 'mlp2.' not in name:
+        return False
+    kind = name.rsplit('.', 1)[-1]
+    beginning = name.split('mlp2.')[0]
+    last = [n for n in state if n.startswith(f'{beginning}mlp.') and n.endswith(f'.{kind}')]
+    return any(state[n].shape == value.shape and torch.equal(state[n], value) for n in last)
+
+
+def _check(
+    report: LoadReport, state: State, wanted: Mapping[str, Tensor], strict: bool, may_keep: tuple[str, ...]
+) -> None:
+    if not report.loaded:
+        raise CheckpointError(
+            f'Nothing in {report.source} fits the model: the file has {_shorten(list(state))}, the model wants '
+            f'{_shorten(list(wanted))}; check the architecture, or name the branch of the file with `prefix`.'
+        )
+    if not strict:
+        return
+    missing = [name for name in report.kept if not name.endswith(_MAY_KEEP) and not name.startswith(may_keep or '\0')]
+    unused = [name for name in report.unused if not name.endswith(_MAY_BE_UNUSED)]
+    problems = {'shapes differ': report.mismatched, 'not in the file': missing, 'not in the model': unused}
+    if any(problems.values()):
+        listed = '; '.join(f'{title}: {_shorten(names, 12)}' for title, names in problems.items() if names)
+        raise CheckpointError(
+            f'{report.source} does not fit the model ({listed}); set the same architecture in the config, '
+            'or load with strict=False to leave these out.'
+        )
+
+
+def _shorten(names: list[str], limit: int = 4) -> str:
+    more = f' and {len(names) - limit} more' if len(names) > limit else ''
+    return ', '.join(names[:limit]) + more

@@ -1,0 +1,159 @@
+"""Reading checkpoint files without running what is inside them."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from mmengine.dist import barrier, is_main_process
+from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors import SafetensorError, safe_open
+
+from mim_plugin.checkpoints.allow_list import safe_globals
+from mim_plugin.errors import CheckpointError
+
+__all__ = ['UNSAFE_VARIABLE', 'read_checkpoint']
+
+# Reaches the reader where no argument does: `load_from` and `resume` of a config.
+UNSAFE_VARIABLE = 'MIM_PLUGIN_ALLOW_UNSAFE_CHECKPOINTS'
+
+
+def read_checkpoint(path: str | os.PathLike, allow_unsafe: bool = False, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a ``.pth`` or ``.safetensors`` file.
+
+    A pickle is read with torch's restricted unpickler and an allow-list of harmless
+    types that checkpoints of OpenMMLab, iBOT and BEiT contain (``argparse.Namespace``,
+    numpy numbers and arrays, ``HistoryBuffer``, paths). Anything else is refused.
+
+    Args:
+        path: File; ``~`` is expanded.
+        allow_unsafe: Unpickle anything, which runs code that the file may hold. Also
+            on when the environment variable ``MIM_PLUGIN_ALLOW_UNSAFE_CHECKPOINTS`` is 1.
+        map_location: Device of the tensors, as in ``torch.load``.
+
+    Returns:
+        The dict in the file. A ``.safetensors`` file gives ``state_dict`` and ``meta``,
+        its table of strings.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, not a checkpoint, or refused.
+    """
+    path = Path(path).expanduser()
+    start = _first_bytes(path)
+    if _is_safetensors(start):
+        return _read_safetensors(path, map_location)
+    allow_unsafe = allow_unsafe or os.environ.get(UNSAFE_VARIABLE) == '1'
+    checkpoint = _unpickle(path, allow_unsafe, map_location)
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(
+            f'{path} holds an object of type {type(checkpoint).__name__}, not a dict of tensors; '
+            'save the state_dict() of the model and load that.'
+        )
+    return checkpoint
+
+
+def _first_bytes(path: Path) -> bytes:
+    """The start of the file, after what can be told without reading more."""
+    if path.is_dir():
+        raise CheckpointError(f'{path} is a folder; name the checkpoint file in it.')
+    try:
+        with path.open('rb') as file:
+            start = file.read(512)
+    except FileNotFoundError:
+        raise CheckpointError(f'Checkpoint {path} does not exist; check the path.') from None
+    except OSError as error:
+        raise CheckpointError(f'Checkpoint {path} cannot be read ({error.strerror}); check its permissions.') from error
+    if not start:
+        raise CheckpointError(f'Checkpoint {path} is empty (0 bytes); download or save it again.')
+    text = start.lstrip().lower()
+    if text.startswith((b'<!doctype', b'<html', b'<?xml')):
+        raise CheckpointError(
+            f'{path} is a web page, not a checkpoint: the download was answered with an error page; '
+            'open the address in a browser to see why, then download the file again.'
+        )
+    if text.startswith(b'version https://git-lfs'):
+        raise CheckpointError(f'{path} is a Git LFS pointer, not the checkpoint itself; run `git lfs pull`.')
+    if not _is_safetensors(start) and all(32 <= byte < 127 or byte in b'\t\r\n' for byte in start):
+        raise CheckpointError(
+            f'{path} is a text file that starts with {start[:40].decode()!r}, not a checkpoint; '
+            'check that the download stored the file itself and not its log.'
+        )
+    return start
+
+
+def _is_safetensors(start: bytes) -> bool:
+    """Eight bytes of length, then a JSON object."""
+    return len(start) > 8 and start[8:9] == b'{' and int.from_bytes(start[:8], 'little') < 1 << 32
+
+
+def _read_safetensors(path: Path, map_location: Any) -> dict[str, Any]:
+    device = str(map_location) if isinstance(map_location, (str, torch.device)) else 'cpu'
+    try:
+        with safe_open(path, framework='pt', device=device) as file:
+            return {'state_dict': {name: file.get_tensor(name) for name in file.keys()}, 'meta': file.metadata() or {}}  # noqa: SIM118
+    except SafetensorError as error:
+        raise _damaged(path) from error
+
+
+def _unpickle(path: Path, allow_unsafe: bool, map_location: Any) -> Any:
+    if zipfile.is_zipfile(path):
+        _refuse_torchscript(path)
+    try:
+        if allow_unsafe:
+            return torch.load(path, map_location=map_location, weights_only=False)
+        with safe_globals():
+            return torch.load(path, map_location=map_location, weights_only=True)
+    except UnpicklingError as error:
+        refused = re.search(r'GLOBAL (\S+)', str(error))
+        if refused is None and not re.search(r'Trying to|Can only|operand', str(error)):
+            raise _damaged(path) from error
+        what = f'asks for {refused[1]}, which could run code' if refused else 'has a content that could run code'
+        raise CheckpointError(
+            f'{path} {what}, and was not loaded; if you trust where the file comes from, '
+            f'read it with allow_unsafe=True or set {UNSAFE_VARIABLE}=1.'
+        ) from error
+    except Exception as error:
+        # A dozen types come out of torch for cut or overwritten files, depending on where the damage is.
+        if isinstance(error, MemoryError) or 'CUDA' in str(error):
+            raise
+        raise _damaged(path) from error
+
+
+def _refuse_torchscript(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        if any(name.endswith('constants.pkl') for name in archive.namelist()):
+            raise CheckpointError(f'{path} is a TorchScript program, not a checkpoint; save its state_dict() instead.')
+
+
+def _damaged(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f'{path} ({path.stat().st_size:,} bytes) is damaged, incomplete or not a checkpoint; '
+        'compare its size with the original and copy or download it again.'
+    )
+
+
+def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Local files for mmengine: ``load_from``, ``resume`` and ``init_cfg`` of any model."""
+    return read_checkpoint(filename, map_location=map_location)
+
+
+def load_from_http(
+    filename: str, map_location: Any = None, model_dir: str | None = None, progress: bool = True
+) -> dict[str, Any]:
+    """Files from the web for mmengine, kept in torch's cache folder."""
+    folder = Path(model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints'))
+    target = folder / filename.split('?')[0].rsplit('/', 1)[-1]
+    if is_main_process() and not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(filename, str(target), progress=progress)
+    barrier()
+    return read_checkpoint(target, map_location=map_location)
+
+
+CheckpointLoader.register_scheme('', load_from_local, force=True)
+CheckpointLoader.register_scheme(['http://', 'https://'], load_from_http, force=True)

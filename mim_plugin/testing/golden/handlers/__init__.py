@@ -1,0 +1,28 @@
+"""One module a family of kinds; each handler takes a case and returns its answers."""
+
+from collections.abc import Callable
+
+from mim_plugin.testing.golden.case import Answers, Case
+from mim_plugin.testing.golden.handlers.evaluation import eval_knn
+from mim_plugin.testing.golden.handlers.ibot_loss import ibot_loss, ibot_loss_distributed
+from mim_plugin.testing.golden.handlers.ibot_model import ibot_head, ibot_vit_forward
+from mim_plugin.testing.golden.handlers.ibot_step import ibot_vit_step
+from mim_plugin.testing.golden.handlers.masks import masks_ibot
+from mim_plugin.testing.golden.handlers.optimizer import ibot_lars, param_groups_ibot
+from mim_plugin.testing.golden.handlers.schedules import schedules_ibot
+from mim_plugin.testing.golden.handlers.unknown import UnknownCase
+
+__all__ = ['HANDLERS', 'UnknownCase']
+
+HANDLERS: dict[str, Callable[[Case], Answers]] = {
+    'eval_knn': eval_knn,
+    'ibot_head': ibot_head,
+    'ibot_lars': ibot_lars,
+    'ibot_loss': ibot_loss,
+    'ibot_loss_distributed': ibot_loss_distributed,
+    'ibot_vit_forward': ibot_vit_forward,
+    'ibot_vit_step': ibot_vit_step,
+    'masks_ibot': masks_ibot,
+    'param_groups_ibot': param_groups_ibot,
+    'schedules_ibot': schedules_ibot,
+}

@@ -1,0 +1,96 @@
+"""Optimizer and parameter groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from mim_plugin.checkpoints.formats.ibot import official_name
+from mim_plugin.engine.optim import pretrain_groups
+from mim_plugin.registry import MODELS, OPTIMIZERS
+from mim_plugin.testing.golden.case import Answers, Case
+from mim_plugin.testing.golden.handlers.ibot_model import head_config
+from mim_plugin.testing.golden.handlers.ibot_step import build_ibot
+from mim_plugin.testing.golden.handlers.named import NamedModel, swin_parameters
+from mim_plugin.testing.golden.handlers.unknown import UnknownCase
+
+__all__ = ['ibot_lars', 'param_groups_ibot']
+
+Named = dict[str, nn.Parameter]
+
+
+def ibot_lars(case: Case) -> Answers:
+    """Parameters after some steps of LARS."""
+    settings = case.settings
+    names = [name.removeprefix('grad_0_') for name in case.inputs if name.startswith('grad_0_')]
+    params = {name: nn.Parameter(case.weights['parameters'][name].clone()) for name in names}
+    groups = pretrain_groups(NamedModel(params))
+    optimizer = OPTIMIZERS.build(
+        {'type': 'LARS', 'params': groups, 'lr': 0.0, 'momentum': settings['momentum'], 'eta': settings['eta']}
+    )
+    for step in range(settings['n_steps']):
+        for group in optimizer.param_groups:
+            group['lr'] = settings['lr'][step]
+        optimizer.param_groups[0]['weight_decay'] = settings['weight_decay'][step]
+        for name, p in params.items():
+            skipped = name in settings['no_gradient'][step]
+            p.grad = None if skipped else case.inputs[f'grad_{step}_{name}'].clone()
+        optimizer.step()
+    facts = dict(zip(('group0', 'group1'), _names_of_groups(groups, params)))
+    return Answers({f'after/{name}': p for name, p in params.items()}, facts)
+
+
+def param_groups_ibot(case: Case) -> Answers:
+    """Which parameters are decayed in pretraining, and which the teacher follows."""
+    settings = case.settings
+    if settings['what'] != 'pretrain':
+        raise UnknownCase(f'parameter groups for {settings["what"]!r}')
+    model, student, teacher = (_swin_networks if settings['arch'] == 'swin' else _vit_networks)(settings)
+    decay, no_decay = _names_of_groups(pretrain_groups(model), student)
+    facts = {
+        'regularized': decay,
+        'not_regularized': no_decay,
+        'all_student_parameters': [[name, _shape(name, p), p.requires_grad] for name, p in student.items()],
+        'all_teacher_parameters': [[name, _shape(name, p)] for name, p in teacher.items()],
+        'ema_pairs': [name for name in teacher if f'module.{name}' in student],
+    }
+    return Answers({'dummy': torch.zeros(1)}, facts)
+
+
+def _names_of_groups(groups: list[dict], params: Named) -> list[list[str]]:
+    names = {p: name for name, p in params.items()}
+    return [[names[p] for p in group['params']] for group in groups]
+
+
+def _shape(name: str, p: nn.Parameter) -> list[int]:
+    return list(p.shape)[1:] if name.endswith('masked_embed') and p.ndim == 3 else list(p.shape)
+
+
+def _vit_networks(settings: dict[str, Any]) -> tuple[nn.Module, Named, Named]:
+    """The algorithm, and official names of its student's and teacher's parameters."""
+    model = build_ibot(settings)
+    student, teacher = {}, {}
+    for name, p in model.named_parameters():
+        table = teacher if name.startswith('tokenizer.') else student
+        official = official_name(name.removeprefix('tokenizer.'))
+        table[official if table is teacher else f'module.{official}'] = p
+    return model, student, teacher
+
+
+def _swin_networks(settings: dict[str, Any]) -> tuple[nn.Module, Named, Named]:
+    """The same for a Swin transformer, of which the rules need names and shapes only."""
+    width = settings['embed_dim'] * 2 ** (len(settings['depths']) - 1)
+    networks = []
+    for prefix, shared, is_student in (
+        ('module.', settings['shared_head'], True),
+        ('', settings['shared_head_teacher'], False),
+    ):
+        head = MODELS.build({**head_config(settings), 'in_dim': width, 'shared': shared})
+        named = {official_name(f'head.{name}'): p for name, p in head.named_parameters()}
+        backbone = swin_parameters(settings, is_student and settings['use_masked_im_modeling'])
+        named = {f'backbone.{name}': p for name, p in backbone.items()} | named
+        networks.append({prefix + name: p for name, p in named.items()})
+    student, teacher = networks
+    return NamedModel(student), student, teacher

@@ -1,0 +1,5 @@
+"""What a handler raises for settings that nothing here computes."""
+
+
+class UnknownCase(Exception):
+    """No handler for a case."""
