@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 
 from mim_plugin.errors import ConfigError, DataError, MIMError
 from mim_plugin.evaluation.baselines import majority_baseline
@@ -16,6 +17,7 @@ from mim_plugin.evaluation.features import stack_samples
 from mim_plugin.evaluation.gather import drop_repeats, gather_rows, gather_set, shared_neighbors, total_rows
 from mim_plugin.evaluation.knn import check_k, check_temperature, knn_scores
 from mim_plugin.evaluation.logistic import build_classifier, logistic_regression
+from mim_plugin.evaluation.report import format_figures
 from mim_plugin.registry import METRICS
 
 # Field of a data sample -> what its figures are called.
@@ -90,6 +92,7 @@ class FrozenFeatureMetric(BaseMetric):
         broadcast_object_list(outcome)
         if isinstance(outcome[0], MIMError):
             raise outcome[0]
+        print_log(f'{type(self).__name__}, in percent:\n{format_figures(outcome[0])}', logger='current')
         return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in outcome[0].items()}
 
     def compute_metrics(self, results: list[dict[str, FeatureSet]], size: int) -> dict[str, float]:

@@ -72,10 +72,9 @@ class FrozenFeatureHook(Hook):
             self._evaluate(runner, runner.epoch + 1)
 
     def _evaluate(self, runner: Runner, epoch: int) -> None:
+        runner.logger.info(f'Evaluating frozen features after epoch {epoch}')
         figures = self._protocol.run(runner.model, self._loader)
         self._protocol.baselines = False
         for name, value in figures.items():
             runner.message_hub.update_scalar(f'frozen/{name}', value)
         runner.visualizer.add_scalars({f'frozen/{name}': value for name, value in figures.items()}, step=epoch)
-        shown = '  '.join(f'{name}: {value:.2f}' for name, value in figures.items())
-        runner.logger.info(f'Frozen features after epoch {epoch}:  {shown}')
