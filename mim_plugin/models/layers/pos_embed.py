@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mim_plugin.errors import ConfigError
+from mim_plugin.models.layers.tensor_cache import tensor_cache
 
 __all__ = ['RESIZE_RULES', 'resize_positions', 'sincos_positions']
 
@@ -48,27 +48,25 @@ def resize_positions(positions: Tensor, source: Grid, target: Grid, rule: str = 
     return torch.cat([positions[:, :num_prefix], patches], dim=1)
 
 
-@lru_cache(maxsize=64)
+@tensor_cache
 def _cubic_matrix(source: int, target: int, rule: str, device: torch.device) -> Tensor:
     """Weights ``(target, source)`` of a bicubic resize along one axis."""
-    # A tensor made in inference mode could never enter a later backward pass.
-    with torch.inference_mode(False), torch.no_grad():
-        cells = torch.eye(source, dtype=torch.float64, device='cpu')[None, :, :, None]
-        if rule == 'ibot':
-            size, factor = None, ((target + 0.1) / source, 1.0)
-        elif rule == 'size':
-            size, factor = (target, 1), None
-        else:
-            raise ConfigError(f'pos_interpolation={rule!r} is unknown; use one of {RESIZE_RULES}.')
-        weights = F.interpolate(cells, size, factor, mode='bicubic', align_corners=False)
-        return weights[0, :, :, 0].t().float().contiguous().to(device)
+    cells = torch.eye(source, dtype=torch.float64, device='cpu')[None, :, :, None]
+    if rule == 'ibot':
+        size, factor = None, ((target + 0.1) / source, 1.0)
+    elif rule == 'size':
+        size, factor = (target, 1), None
+    else:
+        raise ConfigError(f'pos_interpolation={rule!r} is unknown; use one of {RESIZE_RULES}.')
+    weights = F.interpolate(cells, size, factor, mode='bicubic', align_corners=False)
+    return weights[0, :, :, 0].t().float().contiguous().to(device)
 
 
 def _no_autocast(device: torch.device) -> torch.autocast | nullcontext:
     return torch.autocast(device.type, enabled=False) if device.type in ('cpu', 'cuda') else nullcontext()
 
 
-@lru_cache(maxsize=16)
+@tensor_cache
 def sincos_positions(num_patches: int, dims: int, device: torch.device) -> Tensor:
     """Fixed position vectors ``(1, 1 + num_patches, dims)``; that of [CLS] is zero.
 
@@ -77,9 +75,8 @@ def sincos_positions(num_patches: int, dims: int, device: torch.device) -> Tenso
 
     Source: Attention is all you need (arXiv 1706.03762), section 3.5.
     """
-    with torch.inference_mode(False), torch.no_grad():
-        channel = torch.arange(dims, dtype=torch.float64, device='cpu')
-        patch = torch.arange(num_patches, dtype=torch.float64, device='cpu')
-        angles = patch[:, None] / 10000 ** (2 * (channel // 2) / dims)
-        values = torch.where(channel % 2 == 0, angles.sin(), angles.cos())
-        return F.pad(values, (0, 0, 1, 0)).unsqueeze(0).float().to(device)
+    channel = torch.arange(dims, dtype=torch.float64, device='cpu')
+    patch = torch.arange(num_patches, dtype=torch.float64, device='cpu')
+    angles = patch[:, None] / 10000 ** (2 * (channel // 2) / dims)
+    values = torch.where(channel % 2 == 0, angles.sin(), angles.cos())
+    return F.pad(values, (0, 0, 1, 0)).unsqueeze(0).float().to(device)

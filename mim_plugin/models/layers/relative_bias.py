@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from mim_plugin.models.layers.tensor_cache import tensor_cache
 
 __all__ = ['RelativePositionBias', 'relative_bias_table', 'relative_position_bias', 'relative_position_index']
 
@@ -51,12 +51,11 @@ def relative_position_index(window: Grid, num_prefix: int = 1) -> Tensor:
     return index
 
 
-@lru_cache(maxsize=32)
+@tensor_cache
 def _aligned_index(window: Grid, num_prefix: int, device: torch.device) -> Tensor:
     """The index with rows filled up to a multiple of the alignment, ``(T, T')``."""
-    with torch.inference_mode(False), torch.no_grad():
-        index = relative_position_index(window, num_prefix)
-        return F.pad(index, (0, -index.shape[1] % _ALIGNMENT)).to(device)
+    index = relative_position_index(window, num_prefix)
+    return F.pad(index, (0, -index.shape[1] % _ALIGNMENT)).to(device)
 
 
 def relative_position_bias(table: Tensor, window: Grid, num_prefix: int = 1) -> Tensor:
