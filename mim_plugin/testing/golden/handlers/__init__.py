@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from mim_plugin.testing.golden.case import Answers, Case
-from mim_plugin.testing.golden.handlers.evaluation import eval_knn
+from mim_plugin.testing.golden.handlers.evaluation import eval_knn, eval_linear_features
 from mim_plugin.testing.golden.handlers.ibot_loss import ibot_loss, ibot_loss_distributed
 from mim_plugin.testing.golden.handlers.ibot_model import ibot_head, ibot_vit_forward
 from mim_plugin.testing.golden.handlers.ibot_step import ibot_vit_step
@@ -16,6 +16,7 @@ __all__ = ['HANDLERS', 'UnknownCase']
 
 HANDLERS: dict[str, Callable[[Case], Answers]] = {
     'eval_knn': eval_knn,
+    'eval_linear_features': eval_linear_features,
     'ibot_head': ibot_head,
     'ibot_lars': ibot_lars,
     'ibot_loss': ibot_loss,

@@ -6,9 +6,15 @@ import torch
 from torch import Tensor
 
 from mim_plugin.evaluation.knn import knn_accuracy, knn_votes
+from mim_plugin.models.algorithms.feature_extractor import FeatureExtractor
 from mim_plugin.testing.golden.case import Answers, Case
+from mim_plugin.testing.golden.handlers.ibot_model import backbone_config
+from mim_plugin.testing.golden.handlers.unknown import UnknownCase
 
-__all__ = ['eval_knn']
+__all__ = ['eval_knn', 'eval_linear_features']
+
+# Of iBOT's image retrieval.
+_SCALES = (1.0, 0.5**0.5, 0.5)
 
 
 def eval_knn(case: Case) -> Answers:
@@ -34,3 +40,20 @@ def _depending_on_ties(votes: Tensor, labels: Tensor) -> int:
     # With five classes or fewer all of them are among the first five.
     undecided = (own == 0) & (voted < 5) & torch.tensor(votes.shape[1] > 5)
     return int(undecided.sum())
+
+
+def eval_linear_features(case: Case) -> Answers:
+    """Features of the last blocks under each pooling mode, at one scale and at three."""
+    if case.settings['arch'] != 'vit':
+        raise UnknownCase(f'arch {case.settings["arch"]!r}')
+    outputs = {}
+    for num_blocks, avgpool in case.settings['n_and_mode']:
+        kinds = {'features': (1.0,)}
+        if f'multiscale_n{num_blocks}_mode{avgpool}' in case.outputs:
+            kinds['multiscale'] = _SCALES
+        for kind, scales in kinds.items():
+            model = FeatureExtractor(backbone_config(case.settings), num_blocks, avgpool, scales).eval()
+            model.load_state_dict(case.weights['backbone'])
+            with torch.no_grad():
+                outputs[f'{kind}_n{num_blocks}_mode{avgpool}'] = model(case.inputs['images'])
+    return Answers(outputs)
