@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mim_plugin.checkpoints import load_pretrained
 from mim_plugin.evaluation.knn import knn_accuracy, knn_votes
 from mim_plugin.models.algorithms.feature_extractor import FeatureExtractor
 from mim_plugin.testing.golden.case import Answers, Case
@@ -53,7 +54,7 @@ def eval_linear_features(case: Case) -> Answers:
             kinds['multiscale'] = _SCALES
         for kind, scales in kinds.items():
             model = FeatureExtractor(backbone_config(case.settings), num_blocks, avgpool, scales).eval()
-            model.load_state_dict(case.weights['backbone'])
+            load_pretrained(model.backbone, {'state_dict': case.weights['backbone']}, logger=None)
             with torch.no_grad():
                 outputs[f'{kind}_n{num_blocks}_mode{avgpool}'] = model(case.inputs['images'])
     return Answers(outputs)
