@@ -11,6 +11,8 @@ from torch import Tensor
 __all__ = ['tensor_cache']
 
 _LIMIT = 64
+# Not in torch before 2.3.
+_is_compiling = getattr(torch.compiler, 'is_compiling', lambda: False)
 
 
 def tensor_cache(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -26,7 +28,7 @@ def tensor_cache(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @wraps(make)
     def cached(*key) -> Tensor:
-        if torch.compiler.is_compiling():  # the compiler makes a constant of it
+        if _is_compiling():  # the compiler makes a constant of it
             return make(*key)
         if key not in results:
             # A tensor made in inference mode could never enter a later backward pass.
