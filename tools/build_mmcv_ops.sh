@@ -26,6 +26,10 @@ PY
 ) || die "$python cannot import torch; run tools/setup.sh, which installs it before the operators are built."
 store=${XDG_CACHE_HOME:-$HOME/.cache}/mim_plugin/wheels/$key
 mkdir -p "$store"
+if command -v flock >/dev/null; then  # two runs at once would compile in one folder
+    exec 9>"$store/lock"
+    flock -n 9 || { say "Another run is compiling the operators of mmcv; waiting for it"; flock 9; }
+fi
 wheel=$(find "$store" -maxdepth 1 -name '*.whl' | head -n 1)
 if [ -n "$wheel" ]; then
     printf '%s\n' "$wheel"
@@ -35,18 +39,31 @@ fi
 command -v "${CXX:-c++}" >/dev/null ||
     die "no C++ compiler ('${CXX:-c++}') was found to build the operators of mmcv; install one (Debian: apt-get install g++)."
 
-work=$(mktemp -d "$store/build.XXXXXX")
-jobs=${MAX_JOBS:-$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)}
+# The source stays until the wheel is there: a build that was interrupted goes on where it stopped.
+source=$store/source
 log=$store/build.log
-start=$SECONDS
+export MMCV_WITH_OPS=1 CFLAGS='-O1 -g0 -w' CXXFLAGS='-O1 -g0 -w'
 PATH=$(dirname "$("$python" -c 'import sys; print(sys.executable)')"):$PATH  # where ninja is
-export PATH MMCV_WITH_OPS=1 MAX_JOBS=$jobs CFLAGS='-O1 -g0 -w' CXXFLAGS='-O1 -g0 -w'
+if [ ! -f "$source/setup.py" ]; then
+    "$python" -m pip download "$requirement" --no-deps --no-build-isolation --no-binary "${requirement%%==*}" \
+        --dest "$store" >"$log" 2>&1 || die "the source of $requirement could not be downloaded; see $log."
+    rm -rf "$source" "$source.new"
+    mkdir "$source.new"
+    tar -xzf "$store"/*.tar.gz --strip-components 1 -C "$source.new"
+    mv "$source.new" "$source"
+fi
 
+jobs=${MAX_JOBS:-$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)}
+export MAX_JOBS=$jobs
+start=$SECONDS
 say "Compiling the operators of $requirement with $jobs job(s): about 10 minutes on two idle cores; log: $log"
-"$python" -m pip wheel "$requirement" --verbose --no-deps --no-build-isolation --no-cache-dir \
-    --no-binary "${requirement%%==*}" --wheel-dir "$work" >"$log" 2>&1 &
+set -m  # a process group of its own, so that the compilers end with this script
+"$python" -m pip wheel "$source" --verbose --no-deps --no-build-isolation --no-cache-dir \
+    --wheel-dir "$store/new" >"$log" 2>&1 9>&- &
 build=$!
-trap 'kill $build 2>/dev/null || true; rm -rf "$work"' EXIT
+set +m
+trap 'kill -- -$build 2>/dev/null || true' EXIT
+trap 'exit 130' INT TERM
 minutes() { printf '%d min %02d s' $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60)); }
 said=$SECONDS
 while kill -0 $build 2>/dev/null; do
@@ -59,13 +76,14 @@ while kill -0 $build 2>/dev/null; do
 done
 if ! wait $build; then
     tail -n 30 "$log" >&2
-    die "the operators of mmcv did not compile after $(minutes); the last lines are above, the whole log is $log."
+    die "the operators of mmcv did not compile ($(minutes)); the last lines are above, the whole log is $log; running this again goes on where it stopped."
 fi
-wheel=$(find "$work" -maxdepth 1 -name '*.whl' | head -n 1)
+wheel=$(find "$store/new" -maxdepth 1 -name '*.whl' | head -n 1)
 content=$("$python" -m zipfile -l "$wheel")
 if ! grep -qE 'mmcv/_ext.*\.(so|pyd)' <<<"$content"; then
     die "the wheel of $requirement was built without its operators; see $log."
 fi
 mv "$wheel" "$store/"
+rm -rf "$source" "$store/new" "$store"/*.tar.gz
 say "Built in $(minutes): $store/$(basename "$wheel")"
 printf '%s\n' "$store/$(basename "$wheel")"
