@@ -3,6 +3,7 @@
 import copy
 
 import torch
+from mmengine import dist
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import nn
@@ -17,11 +18,11 @@ class ToyImages(Dataset):
         generator = torch.Generator().manual_seed(0)
         self.images = torch.randn(size, 6, generator=generator)
         self.noise = noise
-        self.epochs = []
-        self.seen = []
+        self.epochs, self.seeds, self.seen = [], [], []
 
     def set_epoch(self, epoch):
         self.epochs.append(epoch)
+        self.seeds.append(torch.initial_seed())
 
     def __len__(self):
         return len(self.images)
@@ -87,6 +88,7 @@ class ToyDistillation(BaseModel):
 
     def update_teacher(self, momentum):
         self.momenta.append(momentum)
+        dist.all_reduce(self.mean_score, 'mean')
         with torch.no_grad():
             self.loss_module.center.lerp_(self.mean_score, 0.1)
             for teacher, student in zip(self.tokenizer.backbone.parameters(), self.backbone.parameters()):

@@ -50,6 +50,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         self.stop_interval = stop_interval
         self.interruption = Interruption()
+        self._stopping = False
         self._first_batch = 0
 
     def run(self) -> nn.Module:
@@ -68,7 +69,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
             self._stop_if_asked(idx)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
-        if self.interruption.agree() and self._epoch < self._max_epochs:
+        self._stopping = self._stopping or bool(self.interruption.agree())
+        if self._stopping and self._epoch < self._max_epochs and self.runner.optim_wrapper.should_update():
             self._stop()
 
     def _batches(self, first: int) -> Iterator[Sequence[dict]]:
@@ -127,7 +129,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         hub.update_info('epoch_layout', layout)
         # Without a fixed seed in the config every process start draws another one.
         if hasattr(self._sampler, 'seed'):
-            self._sampler.seed = hub.get_info('sampler_seed', self._sampler.seed)
+            self._sampler.seed = int(hub.get_info('sampler_seed', self._sampler.seed))
             hub.update_info('sampler_seed', self._sampler.seed)
 
     def _move_to(self, iteration: int) -> None:
@@ -142,11 +144,10 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self.runner.optim_wrapper.initialize_count_status(self.runner.model, iteration, self._max_iters)
 
     def _stop_if_asked(self, idx: int) -> None:
-        """Stop after this batch if a signal came, the optimizer has stepped and the epoch is not over."""
-        alone = dist.get_world_size() == 1
-        if idx + 1 == len(self.dataloader) or not (alone or (idx + 1) % self.stop_interval == 0):
-            return
-        if self.interruption.agree() and self.runner.optim_wrapper.should_update():
+        """Stop after this batch if a signal came and the optimizer has stepped; the last batch ends its epoch first."""
+        if not self._stopping and (dist.get_world_size() == 1 or (idx + 1) % self.stop_interval == 0):
+            self._stopping = bool(self.interruption.agree())
+        if self._stopping and idx + 1 < len(self.dataloader) and self.runner.optim_wrapper.should_update():
             self._stop()
 
     def _stop(self) -> None:
