@@ -1,10 +1,10 @@
-"""iBOT, a ViT of 2.7 million parameters, 4 epochs of 1,836 solar cells: the pretraining of tools/quickstart.sh.
+"""iBOT, a ViT of 0.9 million parameters, 4 epochs of 1,836 solar cells: the pretraining of tools/quickstart.sh.
 
 Paper        none: small enough for two CPU cores; the method is that of arXiv 2111.07832
 Reproduced   README.md shows what the quickstart measured
 Hardware     2 CPU cores
 Batch        64; lr 5e-4 for this batch
-Differs from the published runs in: network, head (1,024 prototypes), crops (96 and 48 pixels), 2 local crops,
+Differs from the published runs in: network, head (512 prototypes), crops (64 and 32 pixels), 2 local crops,
              no colour changes (the cells are grey), faster teacher, short warm-ups
 Run          bash tools/quickstart.sh
 """
@@ -18,10 +18,10 @@ train_pipeline = [
     dict(type='LoadImagePIL'),
     dict(
         type='MultiCrop',
-        global_size={{_base_.image_size}},
-        global_scale=(0.4, 1.0),
+        global_size={{_base_.crop_size}},
+        global_scale=(0.3, 1.0),
         local_crops=2,
-        local_size=48,
+        local_size=32,
         local_scale=(0.1, 0.4),
         color=False,
         jitter_prob=0.5,

@@ -70,7 +70,7 @@ model = dict(
         arch={{_base_.arch}},
         img_size=crop_size,
         patch_size={{_base_.patch_size}},
-        out_indices=(1, 2, 3, 5),
+        out_indices=(0, 1, 2, 3),
         out_type='featmap',
         final_norm='all',
     ),
@@ -105,7 +105,7 @@ model = dict(
 )
 
 # optimisation
-train_cfg = dict(type='mim_plugin.ResumableEpochLoop', max_epochs=10, val_interval=10**6)
+train_cfg = dict(type='mim_plugin.ResumableEpochLoop', max_epochs=10, val_begin=10**6)  # validated once, after training
 val_cfg = dict(type='ValLoop')
 optim_wrapper = dict(
     type='OptimWrapper',

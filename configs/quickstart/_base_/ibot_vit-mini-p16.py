@@ -7,12 +7,13 @@ model = dict(
     backbone=dict(
         type='MIMVisionTransformer',
         arch={{_base_.arch}},
-        img_size={{_base_.image_size}},
+        img_size={{_base_.crop_size}},
         patch_size={{_base_.patch_size}},
         mask_token=True,
         drop_path_rate=0.05,
     ),
-    head=dict(type='ProjectionHead', out_dim=1024, hidden_dim=256, bottleneck_dim=64, norm_last_layer=True),
+    # Batch norm in the head keeps a batch of 64 from collapsing.
+    head=dict(type='ProjectionHead', out_dim=512, hidden_dim=256, bottleneck_dim=64, norm='bn', norm_last_layer=True),
     tokenizer=dict(type='EMATeacher'),
     loss=dict(type='SelfDistillationLoss'),
 )

@@ -43,7 +43,8 @@ class IBOT(BaseModel):
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(data_preprocessor or {'type': 'mim_plugin.MIMDataPreprocessor'}, init_cfg)
+        # Built here because mmengine would look in its own registry only, unless a scope is set.
+        super().__init__(MODELS.build({'type': 'MIMDataPreprocessor', **(data_preprocessor or {})}), init_cfg)
         tokenizer, loss = dict(tokenizer or {}), dict(loss or {})
         self.backbone = MODELS.build(backbone)
         head = {'type': 'ProjectionHead', 'in_dim': self.backbone.embed_dims, **head}
@@ -71,6 +72,7 @@ class IBOT(BaseModel):
                 f"{self.tokenizer.head.patch_out_dim}; set head.patch_out_dim to the teacher's number."
             )
         self.tokenizer.copy_from(self.backbone, self.head)
+        self.register_load_state_dict_post_hook(_start_teacher)
 
     def init_weights(self) -> None:
         """Initialise the student and start the teacher as its copy, or load ``init_cfg``'s file into both."""
@@ -78,10 +80,11 @@ class IBOT(BaseModel):
             from mim_plugin.checkpoints import load_pretrained
 
             load_pretrained(self, self.init_cfg['checkpoint'])
-            self._is_init = True
-            return
-        super().init_weights()
-        self.tokenizer.copy_from(self.backbone, self.head)
+        else:
+            # Start values are drawn at construction; the backbone may name a file of its own.
+            self.backbone.init_weights()
+            self.tokenizer.copy_from(self.backbone, self.head)
+        self._is_init = True
 
     def forward(self, inputs: Any, data_samples: list | None = None, mode: str = 'tensor') -> Any:
         """mmengine's entry point.
@@ -144,6 +147,14 @@ class IBOT(BaseModel):
         """What follows an optimizer step: centres, then the moving average of the student."""
         self.loss_module.update_centers()
         self.tokenizer.update(self.backbone, self.head, momentum)
+
+
+def _start_teacher(model: IBOT, incompatible: Any) -> None:
+    """After a file with one network (an exported one, as ``load_from``) the teacher is a copy of it."""
+    missing = [name for name in incompatible.missing_keys if 'tokenizer.' in name]
+    if len(missing) >= len(list(model.tokenizer.parameters())):
+        model.tokenizer.copy_from(model.backbone, model.head)
+        incompatible.missing_keys[:] = [name for name in incompatible.missing_keys if name not in missing]
 
 
 def _teacher_backbone(student: dict) -> dict:
