@@ -156,8 +156,8 @@ def _torch() -> Finding:
 
     build = f'CUDA {torch.version.cuda} build' if torch.version.cuda else 'CPU build'
     found = f'{torch.__version__} ({build})'
-    if tuple(int(part) for part in torch.__version__.split('.')[:2]) < (2, 1):
-        return Finding('torch', found, 'broken', "pip install 'torch>=2.1'")
+    if tuple(int(part) for part in torch.__version__.split('.')[:2]) < (2, 4):
+        return Finding('torch', found, 'broken', "pip install 'torch>=2.4'")
     return Finding('torch', found)
 
 

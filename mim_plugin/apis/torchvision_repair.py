@@ -22,14 +22,14 @@ from pathlib import Path
 __all__ = ['import_error', 'repair']
 
 MARK = '# Declared by mim_plugin: '
-ADDITION = f'''
+ADDITION = f"""
 
 {MARK}the compiled library does not fit this torch, and these operators are described at import.
 if not _has_ops():
     _declared = torch.library.Library("torchvision", "FRAGMENT")
     for _name in ("nms", "qnms"):
         _declared.define(_name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-'''
+"""
 
 
 def import_error() -> str | None:
