@@ -32,7 +32,17 @@ _OTHER_KEYS = (
     'tta_model',
     'tta_pipeline',
 )
-_READ_ERRORS = (SyntaxError, NameError, LookupError, AttributeError, AssertionError, ImportError, OSError, ValueError)
+_READ_ERRORS = (
+    SyntaxError,
+    NameError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ImportError,
+    OSError,
+    TypeError,
+    ValueError,
+)
 _NOT_REGISTERED = re.compile(r'([\w.]+) is not in the (\w+)::([\w ]+) registry')
 _UNKNOWN_ARGUMENT = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING_ARGUMENT = re.compile(r'(\w+)(?:\.__init__)?\(\) missing \d+ required [\w-]+ arguments?: (.+)')
