@@ -32,7 +32,9 @@ class DropPath(nn.Module):
         if self.rate == 0 or not self.training:
             return x
         keep = 1 - self.rate
-        return x * x.new_empty((len(x),) + (1,) * (x.ndim - 1)).bernoulli_(keep).div_(keep)
+        kept = x.new_empty((len(x),) + (1,) * (x.ndim - 1)).bernoulli_(keep)
+        # Dividing by the number, not the mask, keeps 1 / keep exact in half precision.
+        return x / keep * kept
 
     def extra_repr(self) -> str:
         """What ``print(model)`` shows."""
