@@ -108,7 +108,10 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         words = np.random.SeedSequence([self.runner.seed, dist.get_rank(), self._iter]).generate_state(3)
         random.seed(int(words[0]))
         np.random.seed(words[1])
-        torch.manual_seed(int(words[2]))
+        # torch.manual_seed costs as much as a hundred of these: it looks at every kind of device.
+        torch.default_generator.manual_seed(int(words[2]))
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed(int(words[2]))
 
     def _announce_epoch(self) -> None:
         if hasattr(self.dataloader.dataset, 'set_epoch'):
@@ -125,7 +128,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         if [old_length, old_batch] != layout:
             position = min(length, max(0, position) * old_batch // layout[1])
             self._move_to(self._epoch * length + position)
-        self._first_batch = position
+        # A checkpoint of another loop may count its iterations otherwise; its epoch is right.
+        self._first_batch = position if 0 <= position <= length else 0
         hub.update_info('epoch_layout', layout)
         # Without a fixed seed in the config every process start draws another one.
         if hasattr(self._sampler, 'seed'):

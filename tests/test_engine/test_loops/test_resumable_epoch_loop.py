@@ -6,6 +6,8 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
+import mim_plugin.checkpoints  # noqa: F401  checkpoints are read as the tools read them
+
 SAVE_OFTEN = {'default_hooks.checkpoint': dict(_delete_=True, type='CheckpointHook', by_epoch=False, interval=4)}
 NOT_REPEATABLE = ('train/time', 'train/data_time')
 
