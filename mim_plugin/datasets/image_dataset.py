@@ -67,7 +67,7 @@ class ImageDataset(BaseDataset):
         self.max_broken = max_broken
         self.seed = seed
         self._clock = EpochClock()
-        self._record: ReadRecord | None = None
+        self._record = ReadRecord(0)
         super().__init__(
             ann_file=ann_file or '',
             metainfo=metainfo,
@@ -85,11 +85,27 @@ class ImageDataset(BaseDataset):
 
     def full_init(self) -> None:
         """Search the images."""
+        if self._fully_initialized:
+            return
         super().full_init()
-        if len(self) == 0:
+        self._record = ReadRecord(len(self))
+
+    def filter_data(self) -> list[dict]:
+        """Refuse a data set without images."""
+        if not self.data_list:
             raise DataError(f'{self._source()} holds no image; check data_root, data_prefix and the file extensions.')
-        if self._record is None or len(self._record) != len(self):
-            self._record = ReadRecord(len(self))
+        return self.data_list
+
+    def get_subset_(self, indices: int | Sequence[int]) -> None:
+        """Keep only some images, see mmengine's BaseDataset."""
+        super().get_subset_(indices)
+        self._record = ReadRecord(len(self))
+
+    def get_subset(self, indices: int | Sequence[int]) -> ImageDataset:
+        """Copy with only some images, see mmengine's BaseDataset."""
+        subset = super().get_subset(indices)
+        subset._record = ReadRecord(len(subset))
+        return subset
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the epoch (from 0) to this data set and its workers; call it before iterating the loader."""
@@ -97,8 +113,6 @@ class ImageDataset(BaseDataset):
 
     def broken_paths(self) -> list[str]:
         """Paths of the undecodable images that this rank has met so far."""
-        if self._record is None:
-            return []
         return [self.get_data_info(index)['img_path'] for index in self._record.indices()]
 
     def __getitem__(self, idx: int) -> dict:

@@ -23,7 +23,9 @@ class EpochClock:
         return None if epoch < 0 else (seed, epoch)
 
     def __deepcopy__(self, memo: dict) -> EpochClock:
-        return EpochClock()
+        copied = EpochClock()
+        copied._state.copy_(self._state)
+        return copied
 
 
 class ReadRecord:
@@ -49,9 +51,3 @@ class ReadRecord:
     def indices(self) -> list[int]:
         """All undecodable images met so far, by any worker."""
         return self._broken.nonzero().flatten().tolist()
-
-    def __len__(self) -> int:
-        return len(self._broken)
-
-    def __deepcopy__(self, memo: dict) -> ReadRecord:
-        return ReadRecord(len(self._broken))

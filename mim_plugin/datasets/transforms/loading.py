@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mim_plugin.datasets.transforms.base import Transform
 from mim_plugin.errors import DataError
@@ -49,6 +49,8 @@ def to_rgb8(image: Image.Image, white: float | None = None) -> Image.Image:
         white = white or (1.0 if image.mode == 'F' else 65535.0)
         values = np.nan_to_num(np.asarray(image, dtype=np.float32)) * (255.0 / white)
         image = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    if image.mode == 'P' and 'transparency' in image.info:
+        image = image.convert('RGBA')  # Pillow warns of the direct way; the colours are the same
     return image if image.mode == 'RGB' else image.convert('RGB')
 
 
@@ -95,11 +97,12 @@ class LoadImagePIL(Transform):
         except Exception as error:  # damaged files make Pillow's plug-ins raise nearly anything
             if getattr(error, 'errno', None) in _SYSTEM_ERRORS:
                 raise
-            reason = str(error) or type(error).__name__
+            unknown = isinstance(error, UnidentifiedImageError)
+            reason = 'no known image format' if unknown else str(error) or type(error).__name__
             raise UndecodableImageError(f'Image {path} cannot be decoded ({reason}); remove or replace it.') from error
 
     def _decode(self, image: Image.Image) -> Image.Image:
-        if self.draft is not None and image.format == 'JPEG':
+        if self.draft is not None:  # formats other than JPEG ignore it
             image.draft(None, (self.draft, self.draft))
         image.load()
         turn = _TURNS.get(_orientation(image)) if self.upright else None
