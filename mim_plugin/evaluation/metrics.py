@@ -61,6 +61,7 @@ class FrozenFeatureMetric(BaseMetric):
             raise DataError('No image of bank_dataloader has a label (gt_label); use a data set with class folders.')
         self.check_bank_size(size)
         self._banks, self.device = dict(banks), device
+        self.results.clear()  # of an evaluation that was interrupted
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep the features of one batch.

@@ -77,7 +77,10 @@ class FeatureExtractor(BaseModel):
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(data_preprocessor or {'type': 'mim_plugin.MIMDataPreprocessor'}, init_cfg)
+        if not isinstance(data_preprocessor, nn.Module):
+            # mmengine would look in its own registry only, unless a scope is set.
+            data_preprocessor = MODELS.build({'type': 'MIMDataPreprocessor', **(data_preprocessor or {})})
+        super().__init__(data_preprocessor, init_cfg)
         if avgpool not in (0, 1, 2):
             raise ConfigError(f'avgpool={avgpool!r} is not a pooling mode; use 0, 1 or 2.')
         if num_blocks < 1:
