@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from mmengine.config import Config
+from mmengine.hub import get_config
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,11 +74,22 @@ def test_configs_have_an_address(tmp_path):
     assert loaded.log_level == 'ERROR'
 
 
-def test_model_index_names_files_that_exist():
+def test_model_index_lists_every_recipe():
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
-    for name in index['Import']:
-        for model in yaml.safe_load((ROOT / name).read_text())['Models']:
-            assert (ROOT / model['Config']).is_file(), f'{name}: {model["Config"]}'
+    models = [model for name in index['Import'] for model in yaml.safe_load((ROOT / name).read_text())['Models']]
+    listed = {model['Config'] for model in models}
+    for model in models:
+        assert model['Name'] == Path(model['Config']).stem
+    recipes = [path for folder in ('ibot', 'segmentation') for path in (ROOT / 'configs' / folder).glob('*.py')]
+    assert listed == {str(path.relative_to(ROOT)) for path in recipes if 'custom' not in path.stem}
+
+
+def test_hub_finds_published_weights():
+    import mim_plugin  # noqa: F401  registers the address
+
+    config = get_config('mim_plugin::ibot/ibot_vit-small-p16_16xb64-coslr-800e_in1k.py', pretrained=True)
+    assert config.model_path.endswith('/vits_16/checkpoint_teacher.pth')
+    assert config.model.type == 'IBOT'
 
 
 def read_constraints():
