@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from mim_plugin.engine.loops.interruption import Interruption
 from mim_plugin.engine.optim.param_schedulers import WarmupCosineParamScheduler
+from mim_plugin.errors import DataError
 from mim_plugin.registry import LOOPS
 
 __all__ = ['ResumableEpochLoop']
@@ -48,6 +49,11 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self, runner: Runner, dataloader: DataLoader | dict, max_epochs: int, stop_interval: int = 10, **kwargs: Any
     ) -> None:
         super().__init__(runner, dataloader, max_epochs, **kwargs)
+        if len(self.dataloader) == 0:
+            raise DataError(
+                f'An epoch of {len(self.dataloader.dataset)} images on {dist.get_world_size()} process(es) has no full '
+                f'batch of {self._batch_size}; lower train_dataloader.batch_size or add images.'
+            )
         self.stop_interval = stop_interval
         self.interruption = Interruption()
         self._stopping = False

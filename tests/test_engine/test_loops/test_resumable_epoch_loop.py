@@ -7,6 +7,7 @@ import torch
 from mmengine.hooks import Hook
 
 import mim_plugin.checkpoints  # noqa: F401  checkpoints are read as the tools read them
+from mim_plugin.errors import DataError
 
 SAVE_OFTEN = {'default_hooks.checkpoint': dict(_delete_=True, type='CheckpointHook', by_epoch=False, interval=4)}
 NOT_REPEATABLE = ('train/time', 'train/data_time')
@@ -209,3 +210,9 @@ def test_nothing_is_saved_after_a_broken_loss(toy_runner):
     with pytest.raises(NonFiniteLossError, match='iteration 7'):
         train(runner, signal_at=6)
     assert [path.name for path in Path(runner.work_dir).glob('*.pth')] == ['epoch_1.pth']
+
+
+def test_fewer_images_than_a_batch_are_an_error(toy_runner):
+    runner = toy_runner({'train_dataloader.batch_size': 1000, 'train_dataloader.drop_last': True})
+    with pytest.raises(DataError, match='has no full batch of 1000; lower train_dataloader.batch_size'):
+        runner.train()
