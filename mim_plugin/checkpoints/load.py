@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,17 +19,18 @@ from mim_plugin.checkpoints import read  # noqa: F401  (registers the safe reade
 from mim_plugin.checkpoints.contents import Contents, contents_of, state_dict_of
 from mim_plugin.checkpoints.formats import ibot
 from mim_plugin.errors import CheckpointError
-from mim_plugin.models.layers.pos_embed import resize_positions
 
 __all__ = ['LoadReport', 'load_pretrained']
 
 State = dict[str, Tensor]
 
-# May be in the file and not in the model: the mask token serves pretraining only, a final norm is absent
-# where raw tokens are read, index tables are rebuilt from the window.
-_MAY_BE_UNUSED = ('mask_token', 'ln1.weight', 'ln1.bias', 'ln2.weight', 'ln2.bias', 'relative_position_index')
-# May be in the model and not in the file.
-_MAY_KEEP = ('mask_token', 'ln2.weight', 'ln2.bias', 'relative_position_index', 'num_batches_tracked')
+# May be in the file and not in the model: the mask token serves pretraining only, and there is no final norm
+# where raw tokens are read.
+_MAY_BE_UNUSED = re.compile(r'(^|\.)mask_token$|(^|backbone\.)ln[12]\.(weight|bias)$')
+# May be in the model and not in the file. The norm of the mean patch often starts anew.
+_MAY_KEEP = re.compile(
+    r'(^|\.)mask_token$|(^|backbone\.)ln2\.(weight|bias)$|relative_position_index$|num_batches_tracked$'
+)
 
 
 @dataclass
@@ -98,24 +100,20 @@ def load_pretrained(
     source = 'a state dict' if isinstance(checkpoint, Mapping) else str(checkpoint)
     if not isinstance(checkpoint, Mapping):
         checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
-    wanted, may_keep, copies = module.state_dict(), (), False
+    wanted, may_keep = module.state_dict(), ()
     if prefix is not None:
-        state = _below_prefix(checkpoint, prefix)
-        report = LoadReport(f'{source} (names below {prefix!r})')
+        state, origin = _below_prefix(checkpoint, prefix), f'names below {prefix!r}'
     else:
         contents = contents_of(checkpoint)
-        report = LoadReport(f'{source} ({_describe(contents, module, part)})')
+        origin = _describe(contents, module, part)
         if _is_pair(module):
             state, may_keep = _both_networks(contents, wanted)
-            copies = not contents.is_pair
         else:
             state = _best_branch(getattr(contents, part), wanted)
-    fitted = _fit(module, wanted, state, may_keep, report)
+    report = LoadReport(f'{source} ({origin})')
+    fitted = _fit(module, wanted, state, report)
     _check(report, state, wanted, strict, may_keep)
     module.load_state_dict(fitted, strict=False)
-    if copies:
-        module.tokenizer.copy_from(module.backbone, module.head)
-        report.kept = [name for name in report.kept if not name.startswith('tokenizer.')]
     if logger is not None:
         print_log(str(report), logger=logger)
     return report
@@ -149,7 +147,7 @@ def _both_networks(contents: Contents, wanted: Mapping[str, Tensor]) -> tuple[St
     if contents.is_pair:
         state |= {f'tokenizer.{name}': value for name, value in teacher.items()}
         return state, may_keep + tuple(f'tokenizer.{beginning}' for beginning in may_keep)
-    return state, (*may_keep, 'tokenizer.')  # the teacher becomes a copy afterwards
+    return state, (*may_keep, 'tokenizer.')  # the algorithm itself copies a lone network into the teacher
 
 
 def _backbone_only(state: State) -> State:
@@ -169,13 +167,13 @@ def _best_branch(state: State, wanted: Mapping[str, Tensor]) -> State:
     return best
 
 
-def _fit(
-    module: nn.Module, wanted: Mapping[str, Tensor], state: State, may_keep: tuple[str, ...], report: LoadReport
-) -> State:
+def _fit(module: nn.Module, wanted: Mapping[str, Tensor], state: State, report: LoadReport) -> State:
     """Pair names, resize positions; the report takes what does not fit."""
-    fitted = {}
+    fitted, mismatched = {}, set()
     for name, value in state.items():
         target = wanted.get(name)
+        if name.endswith('relative_position_index'):
+            continue  # follows from the window of the model, which may be another than that of the file
         if target is None:
             if not _repeats(name, value, state):
                 report.unused.append(name)
@@ -185,34 +183,39 @@ def _fit(
             fitted[name] = resized
             report.resized.append(f'{name} {tuple(value.shape)} -> {tuple(resized.shape)}')
         else:
+            mismatched.add(name)
             report.mismatched.append(f'{name} (file {tuple(value.shape)}, model {tuple(target.shape)})')
     report.loaded = list(fitted)
-    mismatched = {text.split(' ')[0] for text in report.mismatched}
     report.kept = [name for name in wanted if name not in fitted and name not in mismatched]
     return fitted
 
 
 def _resize(module: nn.Module, name: str, value: Tensor, target: Tensor) -> Tensor | None:
     """Positions for the model's grid, or None when the file's are no square grid or of another width."""
+    from mim_plugin.models.layers import resize_positions  # the models import this package
+
     owner = module.get_submodule(name.rpartition('.')[0])
-    grid, side = owner.train_grid, math.isqrt(value.shape[1] - 1)
-    if value.ndim != 3 or value.shape[2] != target.shape[2] or 1 + side * side != value.shape[1]:
+    grid = getattr(owner, 'train_grid', None)
+    if grid is None or value.ndim != 3 or value.shape[2] != target.shape[2]:
+        return None
+    side = math.isqrt(value.shape[1] - 1)
+    if 1 + side * side != value.shape[1]:
         return None
     return resize_positions(value.float(), (side, side), grid, rule='size')
 
 
 def _repeats(name: str, value: Tensor, state: State) -> bool:
-    """Whether a tensor is the second listing of shared prototypes."""
-    for second, first in (('last_layer2.', 'last_layer.'),):
-        partner = state.get(name.replace(second, first)) if second in name else None
-        if partner is not None and partner.shape == value.shape and torch.equal(partner, value):
-            return True
-    if 'mlp2.' not in name:
+    """Whether a tensor is the second listing of the prototypes that [CLS] and patches share."""
+    if 'last_layer2.' in name:
+        partners = [name.replace('last_layer2.', 'last_layer.')]
+    elif 'mlp2.' in name:
+        beginning, _, kind = name.partition('mlp2.')
+        partners = [other for other in state if other.startswith(f'{beginning}mlp.') and other.endswith(f'.{kind}')]
+    else:
         return False
-    kind = name.rsplit('.', 1)[-1]
-    beginning = name.split('mlp2.')[0]
-    last = [n for n in state if n.startswith(f'{beginning}mlp.') and n.endswith(f'.{kind}')]
-    return any(state[n].shape == value.shape and torch.equal(state[n], value) for n in last)
+    return any(
+        other in state and state[other].shape == value.shape and torch.equal(state[other], value) for other in partners
+    )
 
 
 def _check(
@@ -225,8 +228,8 @@ def _check(
         )
     if not strict:
         return
-    missing = [name for name in report.kept if not name.endswith(_MAY_KEEP) and not name.startswith(may_keep or '\0')]
-    unused = [name for name in report.unused if not name.endswith(_MAY_BE_UNUSED)]
+    missing = [name for name in report.kept if not _MAY_KEEP.search(name) and not name.startswith(may_keep or '\0')]
+    unused = [name for name in report.unused if not _MAY_BE_UNUSED.search(name)]
     problems = {'shapes differ': report.mismatched, 'not in the file': missing, 'not in the model': unused}
     if any(problems.values()):
         listed = '; '.join(f'{title}: {_shorten(names, 12)}' for title, names in problems.items() if names)

@@ -83,6 +83,8 @@ def _first_bytes(path: Path) -> bytes:
             f'{path} is a text file that starts with {start[:40].decode()!r}, not a checkpoint; '
             'check that the download stored the file itself and not its log.'
         )
+    if not _is_safetensors(start) and not start.startswith((b'PK', b'\x80')):  # a zip archive or a pickle
+        raise _damaged(path)
     return start
 
 

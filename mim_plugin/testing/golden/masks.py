@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mim_plugin.datasets.transforms import PredictionMasks
+from mim_plugin.datasets.transforms.masking import PredictionMasks, block_mask
 
 __all__ = ['count_components', 'draw_masks', 'mask_statistics']
 
@@ -19,7 +20,7 @@ def draw_masks(settings: Mapping[str, Any], number: int, seed: int = _SEED) -> t
 
     Args:
         settings: ``grid``, ``patch_size``, ``pred_ratio``, ``pred_ratio_var``, ``pred_shape``,
-            ``pred_start_epoch``, ``epoch``.
+            ``pred_start_epoch``, ``epoch``, and for blocks ``aspect_ratio_range`` if it is not the usual one.
         number: Number of masks.
         seed: Seed of the draws.
 
@@ -28,6 +29,8 @@ def draw_masks(settings: Mapping[str, Any], number: int, seed: int = _SEED) -> t
     """
     keys = ('patch_size', 'pred_ratio', 'pred_ratio_var', 'pred_shape', 'pred_start_epoch')
     source = PredictionMasks(**{key: settings[key] for key in keys})
+    if settings['pred_shape'] == 'block' and 'aspect_ratio_range' in settings:
+        source.draw_mask = partial(block_mask, aspect_range=tuple(settings['aspect_ratio_range']))
     rng, grid = np.random.default_rng(seed), tuple(settings['grid'])
     masks, ratios = zip(*(source.draw(grid, rng, settings['epoch']) for _ in range(number)))
     return np.stack(masks), np.array(ratios, dtype=np.float64)

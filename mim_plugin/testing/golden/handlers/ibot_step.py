@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mim_plugin.checkpoints import load_pretrained
 from mim_plugin.checkpoints.formats.ibot import official_name, to_official
+from mim_plugin.models import MIMDataPreprocessor
 from mim_plugin.registry import MODELS
 from mim_plugin.testing.golden.case import Answers, Case
 from mim_plugin.testing.golden.handlers.ibot_model import backbone_config, head_config
@@ -37,9 +38,22 @@ def build_ibot(settings: dict[str, Any]) -> nn.Module:
                 'patch_weight': settings['lambda2'],
             },
             # The crops of a case are normalised already.
-            'data_preprocessor': {'type': 'mim_plugin.MIMDataPreprocessor', 'mean': (0, 0, 0), 'std': (1, 1, 1)},
+            'data_preprocessor': {
+                'type': MIMDataPreprocessor if settings['use_masked_im_modeling'] else _NothingHidden,
+                'mean': (0, 0, 0),
+                'std': (1, 1, 1),
+            },
         }
     )
+
+
+class _NothingHidden(MIMDataPreprocessor):
+    """Masks choose the patches of the loss, but the student sees them."""
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        data = super().forward(data, training)
+        data['inputs']['mask'] = None
+        return data
 
 
 def ibot_vit_step(case: Case) -> Answers:

@@ -1,0 +1,151 @@
+import argparse
+import fractions
+import os
+import pathlib
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from safetensors.torch import save_file
+
+from mim_plugin.checkpoints import read_checkpoint
+from mim_plugin.checkpoints.read import UNSAFE_VARIABLE
+from mim_plugin.errors import CheckpointError
+
+
+class Touch:
+    """A pickle of this runs a command."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.path}',)
+
+
+class Call:
+    def __init__(self, function, *args):
+        self.recipe = function, args
+
+    def __reduce__(self):
+        return self.recipe
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_what_real_checkpoints_contain_is_read(tmp_path, zipped):
+    history = HistoryBuffer([1.0, 2.0], [1, 1])
+    content = {
+        'student': {'weight': torch.arange(3.0)},
+        'args': argparse.Namespace(lr=0.1, output_dir=pathlib.PosixPath('/out'), scale=(0.14, 1)),
+        'message_hub': {'log_scalars': {'loss': history, 'empty': HistoryBuffer()}},
+        'numbers': [np.float64(3.5), np.int64(4), np.bool_(True)],
+        'array': np.arange(6, dtype=np.float32).reshape(2, 3),
+        'slice': slice(1, 2),
+    }
+    torch.save(content, tmp_path / 'a.pth', _use_new_zipfile_serialization=zipped)
+    read = read_checkpoint(tmp_path / 'a.pth')
+    assert torch.equal(read['student']['weight'], torch.arange(3.0))
+    assert read['args'].lr == 0.1 and str(read['args'].output_dir) == '/out'
+    buffer = read['message_hub']['log_scalars']['loss']
+    assert buffer.mean() == 1.5 and buffer.statistics('max') == 2
+    assert read['numbers'] == [3.5, 4, True]
+    assert np.array_equal(read['array'], content['array']) and read['array'].dtype == np.float32
+
+
+def test_the_allow_list_does_not_outlive_the_read(tmp_path):
+    before = torch.serialization.get_safe_globals()
+    torch.save({'args': argparse.Namespace()}, tmp_path / 'a.pth')
+    read_checkpoint(tmp_path / 'a.pth')
+    assert set(torch.serialization.get_safe_globals()) == set(before)
+
+
+def test_code_in_a_pickle_is_refused_by_name_and_not_run(tmp_path, monkeypatch):
+    target = tmp_path / 'ran'
+    torch.save({'state_dict': {}, 'x': Touch(target)}, tmp_path / 'evil.pth')
+    with pytest.raises(CheckpointError, match=r'system.*allow_unsafe=True.*' + UNSAFE_VARIABLE):
+        read_checkpoint(tmp_path / 'evil.pth')
+    assert not target.exists()
+    monkeypatch.setenv(UNSAFE_VARIABLE, '1')
+    read_checkpoint(tmp_path / 'evil.pth')
+    assert target.exists()
+
+
+@pytest.mark.parametrize(
+    ('recipe', 'name'),
+    [
+        (Call(eval, '1'), 'eval'),
+        (Call(getattr, np.ndarray, 'tofile'), 'ndarray.tofile'),
+        (Call(getattr, HistoryBuffer, '__init__'), 'HistoryBuffer.__init__'),
+        (fractions.Fraction(1, 2), 'fractions.Fraction'),
+    ],
+)
+def test_other_globals_are_named(tmp_path, recipe, name):
+    torch.save({'x': recipe}, tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match=name):
+        read_checkpoint(tmp_path / 'a.pth')
+    if isinstance(recipe, fractions.Fraction):
+        assert read_checkpoint(tmp_path / 'a.pth', allow_unsafe=True)['x'] == recipe
+
+
+def test_plain_pickles_are_refused(tmp_path):
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps({'x': Touch(tmp_path / 'ran')}))
+    with pytest.raises(CheckpointError):
+        read_checkpoint(tmp_path / 'a.pkl')
+    assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize(
+    ('content', 'words'),
+    [
+        (b'', 'is empty'),
+        (b'\n <!DOCTYPE html><html>404</html>', 'web page'),
+        (b'version https://git-lfs.github.com/spec/v1\noid sha256:0\n', 'git lfs pull'),
+        (b'{"train_loss": 1.0, "epoch": 3}\n', 'text file'),
+        (bytes(range(256)), 'damaged'),
+    ],
+)
+def test_what_is_no_checkpoint_is_said_in_words(tmp_path, content, words):
+    (tmp_path / 'a.pth').write_bytes(content)
+    with pytest.raises(CheckpointError, match=words):
+        read_checkpoint(tmp_path / 'a.pth')
+
+
+def test_missing_files_and_folders(tmp_path):
+    with pytest.raises(CheckpointError, match='does not exist'):
+        read_checkpoint(tmp_path / 'nothing.pth')
+    with pytest.raises(CheckpointError, match='is a folder'):
+        read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_every_truncation_is_called_damaged(tmp_path, zipped):
+    torch.save({'w': torch.zeros(40), 'args': argparse.Namespace(a=1)}, tmp_path / 'a.pth',
+               _use_new_zipfile_serialization=zipped)  # fmt: skip
+    whole = (tmp_path / 'a.pth').read_bytes()
+    for size in range(2, len(whole), 61):
+        (tmp_path / 'cut.pth').write_bytes(whole[:size])
+        with pytest.raises(CheckpointError):
+            read_checkpoint(tmp_path / 'cut.pth')
+
+
+def test_safetensors_and_its_truncation(tmp_path):
+    save_file({'w': torch.arange(4.0)}, tmp_path / 'a.safetensors', {'version': '1'})
+    read = read_checkpoint(tmp_path / 'a.safetensors')
+    assert torch.equal(read['state_dict']['w'], torch.arange(4.0)) and read['meta'] == {'version': '1'}
+    whole = (tmp_path / 'a.safetensors').read_bytes()
+    for size in (5, 20, len(whole) - 1):
+        (tmp_path / 'cut.safetensors').write_bytes(whole[:size])
+        with pytest.raises(CheckpointError):
+            read_checkpoint(tmp_path / 'cut.safetensors')
+
+
+def test_objects_that_are_no_dict(tmp_path):
+    torch.save(torch.zeros(2), tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match='Tensor, not a dict'):
+        read_checkpoint(tmp_path / 'a.pth')
+    traced = torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2))
+    traced.save(tmp_path / 'b.pth')
+    with pytest.raises(CheckpointError, match='TorchScript'):
+        read_checkpoint(tmp_path / 'b.pth')
