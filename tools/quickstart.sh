@@ -9,5 +9,6 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python=$(bash "$root/tools/setup.sh" --print-python)
+export PYTHONWARNINGS=${PYTHONWARNINGS-ignore} # deprecations inside other packages
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 exec "$python" "$root/tools/quickstart.py" "$@"

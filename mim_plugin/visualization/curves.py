@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 __all__ = ['draw_curves', 'read_scalars']
 
@@ -57,6 +58,7 @@ def _draw_panel(axes: Axes, curves: Mapping[str, Curve], title: str) -> None:
     axes.set_title(title, fontsize=9)
     axes.set_xlabel('training step', fontsize=8)
     axes.tick_params(labelsize=8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     axes.grid(alpha=0.25)
     if len(curves) > 1:
         axes.legend(fontsize=8, frameon=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.registry import DefaultScope
 
 from mim_plugin.apis.config_errors import read_config
 from mim_plugin.apis.quickstart import features, pictures, report, training
@@ -72,10 +73,10 @@ class Job:
     def network(self, checkpoint: str | Path | None) -> FeatureExtractor:
         """The backbone with random weights or those of a file."""
         torch.manual_seed(self.options.seed)
-        model = FeatureExtractor(self.config.model.backbone, data_preprocessor=self.config.model.data_preprocessor)
-        model.init_weights()
+        parts = {key: self.config.model[key] for key in ('backbone', 'data_preprocessor')}
+        model = FeatureExtractor(**parts)
         if checkpoint is not None:
-            load_pretrained(model.backbone, str(checkpoint))
+            load_pretrained(model.backbone, str(checkpoint), logger=self.progress.logger)
         return model.eval()
 
     def row(self, name: str, checkpoint: str | Path | None) -> dict:
@@ -228,7 +229,9 @@ def _run_step(job: Job, key: str) -> None:
         return
     job.progress.start(key, step.title)
     begin = time.monotonic()
-    result = step.run(job)
+    # A Runner leaves its default scope behind; each step finds that of this package.
+    with DefaultScope.overwrite_default_scope('mim_plugin'):
+        result = step.run(job)
     job.state.finish(key, time.monotonic() - begin, result)
     job.progress.finish()
 

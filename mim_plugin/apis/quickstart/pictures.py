@@ -22,6 +22,7 @@ __all__ = ['attention_picture', 'curves_picture', 'segmentation_picture', 'views
 ATTENTION_SIDE = 256  # pixels; 16 x 16 patches
 ATTENTION_IMAGES = 4
 SCENES = 4
+SAMPLES = 50
 
 
 def _pixels(tensor: torch.Tensor) -> np.ndarray:
@@ -41,8 +42,11 @@ def views_picture(cfg: Config, images: Path, seed: int) -> Figure:
     """
     dataset = DATASETS.build({**cfg.train_dataloader.dataset, 'data_root': str(images), 'seed': seed})
     dataset.set_epoch(0)
-    index = int(np.random.default_rng(seed).integers(len(dataset)))
-    views = dataset[index]['inputs']
+    # Half of all crops hide nothing, which would be a poor picture of hiding: look for an image that shows it.
+    for index in np.random.default_rng(seed).permutation(len(dataset))[:SAMPLES].tolist():
+        views = dataset[index]['inputs']
+        if all(mask.any() for mask in views['mask']):
+            break
     image = np.asarray(LoadImagePIL().load(dataset.get_data_info(index)['img_path']))
     crops, local = ([_pixels(crop) for crop in views[kind]] for kind in ('global', 'local'))
     return draw_views(image, crops, [mask.numpy() for mask in views['mask']], local)

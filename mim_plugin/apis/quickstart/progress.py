@@ -1,11 +1,15 @@
 """Progress for people: which step of how many, what it does, how long it will take."""
 
+import logging
 import time
 from pathlib import Path
 
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+
+# Warnings of mmengine and mmseg about their own code, which no user of the quickstart can act upon.
+NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias', 'The prefix is not set in metric class')
 
 __all__ = ['FileLogRunner', 'Progress', 'ProgressHook', 'duration']
 
@@ -122,6 +126,10 @@ class ProgressHook(Hook):
         self.progress.say(text, start + (end - start) * done)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    return not any(text in record.getMessage() for text in NOISE)
+
+
 class FileLogRunner(Runner):
     """A Runner whose own log goes to its file; the console shows warnings and :class:`Progress` only."""
 
@@ -131,4 +139,5 @@ class FileLogRunner(Runner):
         for handler in logger.handlers:
             if not hasattr(handler, 'baseFilename'):
                 handler.setLevel('WARNING')
+                handler.addFilter(_is_news)
         return logger

@@ -22,7 +22,7 @@ __all__ = ['finetune', 'pretrain', 'set_epochs', 'shipped_checkpoint']
 RUNNERS.register_module(module=FileLogRunner, force=True)
 
 PRETRAIN_FIGURES = {'loss': 'loss', 'effective_rank': 'effective rank'}
-SEGMENTATION_FIGURES = {'loss': 'loss', 'decode.acc_seg': 'training pixels right, %'}
+SEGMENTATION_FIGURES = {'loss': 'loss', 'decode.acc_seg': 'percent of training pixels right'}
 
 
 def shipped_checkpoint(options: QuickstartOptions) -> Path | None:
@@ -147,7 +147,7 @@ def finetune(
     _fit_batch(cfg, len(scene_pairs(scenes, SPLITS[0])), None)
     if checkpoint is not None:
         cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=checkpoint)
-    runner, _ = _run(cfg, folder, options, ProgressHook(progress, f'UPerNet, {name}', SEGMENTATION_FIGURES))
+    runner, _ = _run(cfg, folder, options, ProgressHook(progress, name, SEGMENTATION_FIGURES))
     metrics = runner.val()
     return {
         'name': name,

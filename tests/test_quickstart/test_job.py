@@ -1,0 +1,104 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mim_plugin.apis.quickstart import QuickstartOptions, run_quickstart
+from mim_plugin.apis.quickstart.progress import ProgressHook
+from mim_plugin.errors import CheckpointError, DataError
+from mim_plugin.testing.images import write_image_folder
+from mim_plugin.visualization import read_scalars
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_whole_run_on_a_users_folder(
+    tmp_path: Path, labelled_data: Path, start_checkpoint: Path, tiny_configs: dict, capsys: pytest.CaptureFixture
+):
+    pytest.importorskip('mmseg')
+    options = dict(work_dir=tmp_path / 'run', data=labelled_data, epochs=1, checkpoint=start_checkpoint, **tiny_configs)
+    summary = run_quickstart(QuickstartOptions(**options))
+    rows = {row['name']: row for row in summary['frozen_features']}
+    assert list(rows) == [
+        'majority class',
+        'raw thumbnails 16 x 16',
+        'thumbnails, standardised',
+        'random weights',
+        'shipped checkpoint',
+        'checkpoint + iBOT on these images',
+    ]
+    assert all(0 <= row[part]['auc'] <= 100 for row in rows.values() for part in ('knn', 'few', 'all'))
+    masks = [row['name'] for row in summary['segmentation']]
+    assert masks == ['colour classifier', 'UPerNet, random weights', 'UPerNet, checkpoint + iBOT on these images']
+    assert summary['pretraining']['epochs'] == 1 and summary['pretraining']['images'] == 12
+    for name in ('views', 'attention', 'curves', 'segmentation'):
+        assert (tmp_path / 'run' / 'pictures' / f'{name}.png').stat().st_size > 5000
+    printed = capsys.readouterr().out
+    assert 'shipped checkpoint' in printed and 'mIoU' in printed
+    assert json.loads((tmp_path / 'run' / 'summary.json').read_text())['machine']['cores'] >= 1
+
+    # A resumed run repeats no finished step and tells the same.
+    again = run_quickstart(QuickstartOptions(resume=True, **options))
+    assert again['steps'] == summary['steps']
+    assert 'done before' in capsys.readouterr().out
+
+
+def test_images_without_labels_are_pretrained_on_and_drawn(
+    tmp_path: Path, tiny_configs: dict, capsys: pytest.CaptureFixture
+):
+    write_image_folder(tmp_path / 'photos', per_class=2)
+    options = QuickstartOptions(
+        work_dir=tmp_path / 'run', data=tmp_path / 'photos', epochs=1, from_scratch=True, **tiny_configs
+    )
+    summary = run_quickstart(options)
+    assert summary['frozen_features'] == [] and summary['segmentation'] == []
+    assert sorted(path.stem for path in (tmp_path / 'run' / 'pictures').iterdir()) == ['attention', 'curves', 'views']
+    printed = capsys.readouterr().out
+    assert 'skipped' in printed and 'no class folders' in printed and 'no images/{training,validation}' in printed
+
+
+def test_ctrl_c_in_pretraining_leaves_a_run_that_goes_on(
+    tmp_path: Path, tiny_configs: dict, monkeypatch: pytest.MonkeyPatch
+):
+    write_image_folder(tmp_path / 'photos', per_class=4)
+    options = dict(work_dir=tmp_path / 'run', data=tmp_path / 'photos', epochs=2, from_scratch=True, **tiny_configs)
+    with monkeypatch.context() as patch:
+        patch.setattr(ProgressHook, 'after_train_iter', lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(SystemExit) as stop:
+            run_quickstart(QuickstartOptions(**options))
+    assert stop.value.code == 130
+    folder = tmp_path / 'run' / 'pretrain'
+    assert (folder / 'interrupted_iter_1.pth').is_file()
+    summary = run_quickstart(QuickstartOptions(resume=True, **options))
+    assert summary['pretraining']['iterations'] == 4
+    assert summary['pretraining']['checkpoint'].endswith('epoch_2.pth')
+    assert max(read_scalars(folder)['loss'][0]) == 4
+
+
+def test_missing_checkpoint_is_told_before_anything_is_written(tmp_path: Path, tiny_configs: dict):
+    write_image_folder(tmp_path / 'photos')
+    options = QuickstartOptions(
+        work_dir=tmp_path / 'run', data=tmp_path / 'photos', checkpoint=tmp_path / 'none.safetensors', **tiny_configs
+    )
+    with pytest.raises(CheckpointError, match='--from-scratch'):
+        run_quickstart(options)
+    assert not (tmp_path / 'run').exists()
+
+
+def test_folder_without_images(tmp_path: Path, tiny_configs: dict):
+    (tmp_path / 'empty').mkdir()
+    options = QuickstartOptions(work_dir=tmp_path / 'run', data=tmp_path / 'empty', from_scratch=True, **tiny_configs)
+    with pytest.raises(DataError, match='holds no image'):
+        run_quickstart(options)
+
+
+def test_the_command_tells_an_error_in_one_line(tmp_path: Path):
+    command = [sys.executable, str(ROOT / 'tools' / 'quickstart.py'), '--data', 'nowhere', '--from-scratch']
+    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith('error: --data') and 'Traceback' not in done.stderr
