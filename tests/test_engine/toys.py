@@ -10,7 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from mim_plugin.registry import DATASETS, MODELS
 
+
+@DATASETS.register_module(name='EngineToyImages', force=True)
 class ToyImages(Dataset):
     """Noise on top of a fixed image, so that a batch depends on the random state of its step."""
 
@@ -49,6 +52,7 @@ class ToyLoss(nn.Module):
         self.register_buffer('center', torch.zeros(1, 5))
 
 
+@MODELS.register_module(name='EngineToyDistillation', force=True)
 class ToyDistillation(BaseModel):
     """Student with dropout, EMA teacher, centre."""
 
@@ -107,12 +111,12 @@ def toy_config(work_dir, changes=None):
     cfg = Config(
         dict(
             default_scope='mim_plugin',
-            model=dict(type=ToyDistillation),
+            model=dict(type='EngineToyDistillation'),
             work_dir=str(work_dir),
             train_dataloader=dict(
                 batch_size=4,
                 num_workers=0,
-                dataset=dict(type=ToyImages),
+                dataset=dict(type='EngineToyImages'),
                 sampler=dict(type='ResumableSampler', shuffle=True),
                 collate_fn=dict(type='default_collate'),
                 drop_last=True,

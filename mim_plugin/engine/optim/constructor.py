@@ -57,4 +57,4 @@ class MIMOptimWrapperConstructor:
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build for a model, which may be wrapped for distributed training."""
         optimizer = OPTIMIZERS.build({**self.optimizer_cfg, 'params': pretrain_groups(unwrap(model))})
-        return OPTIM_WRAPPERS.build({'type': 'MIMOptimWrapper', **self.wrapper_cfg, 'optimizer': optimizer})
+        return OPTIM_WRAPPERS.build({'type': 'mim_plugin.MIMOptimWrapper', **self.wrapper_cfg, 'optimizer': optimizer})

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from mim_plugin.engine.optim import MIMOptimWrapper, pretrain_groups
@@ -59,3 +60,9 @@ def test_options_are_refused():
                 paramwise_cfg=dict(norm_decay_mult=0.0),
             )
         )
+
+
+def test_our_wrapper_is_the_default_in_any_scope():
+    with DefaultScope.overwrite_default_scope('mmengine'):
+        wrapper = build(Named([['a.weight', [2, 2], True]]), accumulative_counts=2)
+    assert isinstance(wrapper, MIMOptimWrapper) and wrapper.optimizer.param_groups[1]['params'] == []
