@@ -28,7 +28,7 @@ class Named(nn.Module):
 def build(model, **cfg):
     cfg.setdefault('optimizer', dict(type='AdamW', lr=0.1, weight_decay=0.04))
     constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(
-        dict(type='MIMOptimWrapperConstructor', optim_wrapper_cfg=cfg, paramwise_cfg=None)
+        dict(type='mim_plugin.MIMOptimWrapperConstructor', optim_wrapper_cfg=cfg, paramwise_cfg=None)
     )
     return constructor(model)
 
