@@ -16,6 +16,11 @@ from mim_plugin.visualization import read_scalars
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('mim_plugin.apis.quickstart.features.DRAWS', 2)
+
+
 def test_a_whole_run_on_a_users_folder(
     tmp_path: Path, labelled_data: Path, start_checkpoint: Path, tiny_configs: dict, capsys: pytest.CaptureFixture
 ):
