@@ -66,9 +66,10 @@ def resize_with_pillow(image: Image.Image, size: tuple[int, int]) -> Image.Image
 
 def resize_with_torch(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Torch's form of :func:`resize_with_pillow`: grey values differ by at most 1."""
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).unsqueeze(0)
+    # with the batch dimension in front torch sees that the channel is innermost, and keeps it there
+    pixels = torch.from_numpy(np.array(image))[None].permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(pixels, size, mode='bicubic', antialias=True)
-    return Image.fromarray(resized.squeeze(0).permute(1, 2, 0).numpy())
+    return Image.fromarray(resized[0].permute(1, 2, 0).numpy())
 
 
 _RESIZERS = {'pillow': resize_with_pillow, 'torch': resize_with_torch}
