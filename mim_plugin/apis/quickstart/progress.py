@@ -9,7 +9,12 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 # Warnings of mmengine and mmseg about their own code, which no user of the quickstart can act upon.
-NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias', 'The prefix is not set in metric class')
+NOISE = (
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    'The prefix is not set in metric class',
+    'in the "vis_backend" registry tree',
+)
 
 __all__ = ['FileLogRunner', 'Progress', 'ProgressHook', 'duration']
 

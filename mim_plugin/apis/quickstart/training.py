@@ -5,21 +5,18 @@ import time
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mim_plugin.apis.config_errors import read_config
+from mim_plugin.apis.config_errors import explain_build_errors, read_config
 from mim_plugin.apis.quickstart.layout import SPLITS, SceneFolders
 from mim_plugin.apis.quickstart.options import QuickstartOptions
 from mim_plugin.apis.quickstart.progress import FileLogRunner, Progress, ProgressHook
 from mim_plugin.apis.quickstart.segmentation import fit_segmentation_config, scene_pairs
-from mim_plugin.apis.run import build_runner, find_last_checkpoint, prepare_config
+from mim_plugin.apis.run import find_last_checkpoint, prepare_config
 from mim_plugin.datasets.files import find_images
 from mim_plugin.errors import CheckpointError, DataError
 
 __all__ = ['finetune', 'pretrain', 'set_epochs', 'shipped_checkpoint']
-
-RUNNERS.register_module(module=FileLogRunner, force=True)
 
 PRETRAIN_FIGURES = {'loss': 'loss', 'effective_rank': 'effective rank'}
 SEGMENTATION_FIGURES = {'loss': 'loss', 'decode.acc_seg': 'percent of training pixels right'}
@@ -33,11 +30,11 @@ def shipped_checkpoint(options: QuickstartOptions) -> Path | None:
     """
     if options.from_scratch:
         return None
-    if not options.checkpoint.is_file():
+    if not Path(options.checkpoint).is_file():
         raise CheckpointError(
             f'The checkpoint {options.checkpoint} is missing: give --checkpoint FILE, or --from-scratch to do without.'
         )
-    return options.checkpoint
+    return Path(options.checkpoint)
 
 
 def set_epochs(cfg: Config, epochs: int) -> None:
@@ -72,14 +69,15 @@ def _workers() -> int:
 
 
 def _run(cfg: Config, folder: Path, options: QuickstartOptions, hook: ProgressHook) -> tuple[Runner, float]:
-    cfg.runner_type = 'FileLogRunner'
     cfg.randomness.seed = options.seed
     cfg.train_dataloader.num_workers = _workers()
     resume = 'auto' if options.resume and find_last_checkpoint(folder) else None
-    runner = build_runner(prepare_config(cfg, work_dir=str(folder), resume=resume))
-    runner.register_hook(hook)
-    begin = time.monotonic()
-    runner.train()
+    cfg = prepare_config(cfg, work_dir=str(folder), resume=resume)
+    with explain_build_errors(cfg):
+        runner = FileLogRunner.from_cfg(cfg)
+        runner.register_hook(hook)
+        begin = time.monotonic()
+        runner.train()
     return runner, time.monotonic() - begin
 
 
