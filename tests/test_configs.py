@@ -4,6 +4,7 @@ New configs are found by themselves.
 """
 
 import ast
+import inspect
 import math
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mmengine.runner import Runner
 from mim_plugin.apis.config_tree import type_name, walk_dicts
 from mim_plugin.apis.run import build_runner, prepare_config
 from mim_plugin.apis.run import test as run_test
+from mim_plugin.datasets.transforms import MultiCrop
 from mim_plugin.testing.shrink import generate_data, shrink
 
 ROOT = Path(__file__).parents[1]
@@ -51,11 +53,12 @@ def test_configs_are_found():
 def test_header_says_what_the_config_is_and_how_to_run_it(path):
     header = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding='utf-8')))
     assert header, f'{path} has no docstring'
-    named = [word for word in header.split() if word.startswith('configs/') and word.endswith('.py')]
-    assert named, f'{path} does not name its command'
-    assert path in named
+    named = [word.rstrip('.,;:') for word in header.split() if word.startswith(('configs/', 'tools/'))]
+    assert any(word.startswith('tools/') for word in named), f'{path} does not name its command'
     for name in named:
         assert (ROOT / name).is_file(), f'{path} names {name}, which does not exist'
+    run = [word for word in named if word.startswith('configs/')]
+    assert not run or path in run, f'{path} names the command of another config only'
 
 
 @pytest.mark.parametrize('path', CONFIGS)
@@ -67,8 +70,9 @@ def test_full_size_model_optimizer_and_schedules(path):
     if not cfg.get('optim_wrapper'):
         return
 
-    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    grouped = {id(p) for group in wrapper.param_groups for p in group['params']}
+    with in_scope(cfg):
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    grouped = {id(p) for group in wrapper.optimizer.param_groups for p in group['params']}
     assert grouped == {id(p) for p in model.parameters() if p.requires_grad}
 
     end = cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters
@@ -79,7 +83,7 @@ def test_full_size_model_optimizer_and_schedules(path):
         ]
     peak = cfg.optim_wrapper.optimizer.lr
     for _ in range(3):
-        assert all(0 <= group['lr'] <= peak for group in wrapper.param_groups)
+        assert all(0 <= group['lr'] <= peak for group in wrapper.optimizer.param_groups)
         wrapper.optimizer.step()
         for scheduler in schedulers:
             scheduler.step()
@@ -111,21 +115,25 @@ def test_full_size_pipelines_on_generated_images(path, tmp_path):
         seen.add(key)
         with in_scope(cfg):
             sample = DATASETS.build(loader['dataset'])[0]
-        crops = [entry for entry in loader['dataset']['pipeline'] if type_name(entry) == 'MultiCrop']
-        if crops:
-            assert_views(sample['inputs'], crops[0])
+        steps = {type_name(entry): entry for entry in loader['dataset']['pipeline']}
+        if 'MultiCrop' in steps:
+            patch_size = steps.get('PredictionMasks', {}).get('patch_size', 16)
+            assert_views(sample['inputs'], {**MULTI_CROP_DEFAULTS, **steps['MultiCrop']}, patch_size)
         else:
             assert torch.is_tensor(sample['inputs'])
 
 
-def assert_views(views: dict, crops: dict) -> None:
+MULTI_CROP_DEFAULTS = {name: p.default for name, p in inspect.signature(MultiCrop).parameters.items()}
+
+
+def assert_views(views: dict, crops: dict, patch_size: int) -> None:
     assert len(views['global']) == crops['global_crops']
     assert len(views['local']) == crops['local_crops']
     assert {tuple(crop.shape) for crop in views['global']} == {(3, crops['global_size'], crops['global_size'])}
     if crops['local_crops']:
         assert {tuple(crop.shape) for crop in views['local']} == {(3, crops['local_size'], crops['local_size'])}
     if 'mask' in views:
-        cells = crops['global_size'] // 16
+        cells = crops['global_size'] // patch_size
         assert {tuple(mask.shape) for mask in views['mask']} == {(cells, cells)}
 
 
@@ -141,14 +149,13 @@ def test_shrink_keeps_types_keys_and_relations(path, tmp_path):
 
 
 # What a config may leave to a default but a small one says.
-ADDED = {'arch', 'load_from', 'num_workers', 'persistent_workers', 'resume', 'val_interval'}
+ADDED = {'arch', 'load_from', 'num_workers', 'persistent_workers', 'resume', 'val_interval', 'data_root', 'metainfo'}
 
 
 def structure(cfg: Config) -> dict[str, tuple[str, set[str]]]:
     """Type and keys of every dict; a named architecture may become a dict, a starting checkpoint may go."""
-    return {
-        key: (type_name(entry), set(entry)) for key, entry in walk_dicts(cfg) if not key.endswith(('init_cfg', 'arch'))
-    }
+    free = ('init_cfg', 'arch', 'metainfo')
+    return {key: (type_name(entry), set(entry)) for key, entry in walk_dicts(cfg) if not key.endswith(free)}
 
 
 @pytest.mark.parametrize('path', CONFIGS)

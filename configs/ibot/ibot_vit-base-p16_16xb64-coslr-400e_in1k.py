@@ -4,9 +4,9 @@ Paper        arXiv 2111.07832, Table 1: k-NN 77.1, linear 79.5; fine-tuned 84.0 
 Reproduced   not yet run
 Hardware     24 V100 GPUs in the published run (README)
 Batch        1024 = 16 GPUs x 64 (the paper's batch); lr 3e-3 = 7.5e-4 x batch / 256
-Second-hand  from a public repository that quotes the arguments of the released run: lr 7.5e-4, lowest lr 2e-6, ramp of the
-             teacher temperatures 50 epochs, fixed length of the prototypes, last layer frozen for 3 epochs, clip 0.3,
-             crop scales 0.32 to 1 and 0.05 to 0.32. The paper states lr 5e-4, a ramp of 30 epochs
+Second-hand  from a public repository that quotes the arguments of the released run: lr 7.5e-4, lowest lr 2e-6, ramp of
+             the teacher temperatures 50 epochs, fixed length of the prototypes, last layer frozen for 3 epochs,
+             clip 0.3, crop scales 0.32 to 1 and 0.05 to 0.32. The paper states lr 5e-4, a ramp of 30 epochs
 Values from  those, then the published code's defaults, then the paper
 Run          tools/dist_train.sh configs/ibot/ibot_vit-base-p16_16xb64-coslr-400e_in1k.py 8   (NNODES=2)
 """

@@ -4,8 +4,8 @@ Paper        arXiv 2111.07832, Table 15: k-NN 71.1, linear 79.0 on ImageNet-1K; 
              The released backbone is the student
 Reproduced   not yet run
 Batch        2040 = 40 GPUs x 51 (second-hand: a user's report); lr 4e-3 = 5e-4 x batch / 256, rounded
-Assumed      crops as for ViT-B/16 on ImageNet-1K, all else the paper's section 3.2. If it is unstable, the authors advise
-             a longer warm-up, another momentum of the teacher, or a lower beta_2
+Assumed      crops as for ViT-B/16 on ImageNet-1K, all else the paper's section 3.2. If it is unstable, the authors
+             advise a longer warm-up, another momentum of the teacher, or a lower beta_2
 Run          NNODES=5 tools/dist_train.sh configs/ibot/ibot_vit-base-p16_40xb51-coslr-80e_in22k.py 8
 """
 

@@ -10,7 +10,7 @@ Run          tools/dist_train.sh configs/ibot/ibot_vit-small-p16_16xb64-coslr-16
 _base_ = 'ibot_vit-small-p16_16xb64-coslr-800e_in1k.py'
 
 # data: a folder of class folders, of which only the images are read
-train_dataloader = dict(dataset=dict(data_root='data/imagenet22k'))
+train_dataloader = dict(dataset=dict(data_root='data/imagenet22k/', data_prefix=''))
 
 # optimisation
 train_cfg = dict(max_epochs=160)

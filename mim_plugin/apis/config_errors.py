@@ -55,8 +55,8 @@ def read_config(path: str) -> Config:
         ConfigError: The file is missing or not a config, or one of its bases is.
     """
     if not Path(path).is_file():
-        beside = [str(p) for p in Path(path).parent.glob('*.py')] if Path(path).parent.is_dir() else []
-        raise ConfigError(f'There is no config {path}{_nearest(path, beside)}.')
+        beside = [file.name for file in Path(path).parent.glob('*.py')]
+        raise ConfigError(f'There is no config {path}{_nearest(Path(path).name, beside)}.')
     try:
         return Config.fromfile(path)
     except _READ_ERRORS as error:
@@ -89,9 +89,8 @@ def explain_build_errors(cfg: Config) -> Iterator[None]:
         if not found:
             raise
         name, scope, registry = found.groups()
-        names = _registered_names(registry)
         raise ConfigError(
-            f"type='{name}'{_where(cfg, name)} is not a known {registry} of {scope}{_nearest(name, names)}; "
+            f"type='{name}'{_where(cfg, name)} is not a known {registry} of {scope}{_suggest_type(name, registry)}; "
             'a class of your own must be named in custom_imports.'
         ) from error
     except TypeError as error:
@@ -136,9 +135,13 @@ def _with_children(registry: Registry) -> Iterator[Registry]:
         yield from _with_children(child)
 
 
-def _registered_names(registry_name: str) -> list[str]:
+def _suggest_type(name: str, registry_name: str) -> str:
     roots = [root for root in _root_registries() if root.name == registry_name]
-    return sorted({name for root in roots for registry in _with_children(root) for name in registry.module_dict})
+    scopes = {
+        key: registry.scope for root in roots for registry in _with_children(root) for key in registry.module_dict
+    }
+    # The name may be right and only be looked up in the wrong package.
+    return f" (did you mean '{scopes[name]}.{name}'?)" if name in scopes else _nearest(name, list(scopes))
 
 
 def _arguments(class_name: str) -> list[str]:

@@ -17,14 +17,14 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import get_rank, get_world_size, is_distributed
+from mmengine.dist import barrier, get_rank, get_world_size, is_distributed
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mim_plugin.apis.config_errors import check_top_level_keys, explain_build_errors, read_config
 from mim_plugin.apis.config_tree import type_name, walk_dicts
+from mim_plugin.engine.unwrap import unwrap
 from mim_plugin.errors import CheckpointError, ConfigError, MIMError
 
 __all__ = ['build_runner', 'find_last_checkpoint', 'prepare_config', 'run_tool', 'test', 'train']
@@ -130,7 +130,7 @@ def test(cfg: Config, checkpoint: str | None = None, tta: bool = False) -> dict[
         if checkpoint:
             _load_strictly(runner, checkpoint)
         else:
-            _unwrapped(runner).init_weights()  # init_cfg may name the weights; Runner.test leaves it aside
+            unwrap(runner.model).init_weights()  # init_cfg may name the weights; Runner.test leaves it aside
         return runner.test()
 
 
@@ -142,9 +142,14 @@ def run_tool(main: Callable[[], object]) -> int:
     """
     try:
         main()
+        if is_distributed():
+            # Who leaves early breaks the connection under a process that still works.
+            barrier()
     except MIMError as error:
         where = f' (process {os.environ["RANK"]})' if os.environ.get('RANK', '0') != '0' else ''
-        print(f'error{where}: {error}', file=sys.stderr, flush=True)
+        # An error of a loader's worker arrives with the worker's traceback; its last line is the message.
+        text = str(error).strip().splitlines()[-1].split('Error: ', 1)[-1] if 'Traceback' in str(error) else error
+        print(f'error{where}: {text}', file=sys.stderr, flush=True)
         return 2
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr, flush=True)
@@ -274,7 +279,7 @@ def _load_strictly(runner: Runner, checkpoint: str) -> None:
     from mim_plugin.checkpoints import load_pretrained
     from mim_plugin.models.algorithms import FeatureExtractor
 
-    model = _unwrapped(runner)
+    model = unwrap(runner.model)
     if isinstance(model, FeatureExtractor):
         load_pretrained(model.backbone, checkpoint, part=model.network)
         return
@@ -284,7 +289,3 @@ def _load_strictly(runner: Runner, checkpoint: str) -> None:
         raise CheckpointError(
             f'{checkpoint} does not fit {runner.model_name}; test with the config of its training run. {error}'
         ) from error
-
-
-def _unwrapped(runner: Runner) -> torch.nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -74,15 +74,18 @@ def generate_data(cfg: Config, folder: str | Path) -> None:
         dataset = entry.get('dataset')
         if not isinstance(dataset, dict) or 'pipeline' not in dataset:
             continue
-        prefix = dataset.get('data_prefix') or ''
-        images = prefix if isinstance(prefix, str) else prefix.get('img_path', '')
-        if 'seg_map_path' in prefix:
+        prefix = dataset.get('data_prefix') or {}
+        prefix = {'img_path': prefix} if isinstance(prefix, str) else prefix
+        root, images = folder / 'images', prefix.get('img_path', '')
+        if any(type_name(step) == 'LoadAnnotations' for step in dataset['pipeline']):
             root = folder / 'segmentation'
-            write_segmentation_folder(root / images, root / prefix['seg_map_path'])
+            write_segmentation_folder(root / images, root / prefix.get('seg_map_path', ''))
+            if type_name(dataset) == 'BaseSegDataset':  # the only one without class names of its own
+                classes = cfg.model.decode_head.num_classes
+                dataset.setdefault('metainfo', dict(classes=[str(label) for label in range(classes)]))
         else:
-            root = folder / 'images'
             write_image_folder(root / images)
-            for key in ('ann_file', 'indices'):
+            for key in ('ann_file', 'classes', 'indices'):
                 dataset.pop(key, None)
         dataset['data_root'] = str(root)
 
@@ -99,6 +102,8 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone['out_indices'] = tuple(range(len(outputs)))
     elif outputs >= 0:
         backbone['out_indices'] = depth - 1
+    if 'frozen_stages' in backbone:
+        backbone['frozen_stages'] = min(backbone['frozen_stages'], depth)
     backbone['arch'] = dict(embed_dims=WIDTH, num_layers=depth, num_heads=2, feedforward_channels=2 * WIDTH)
 
 
@@ -140,6 +145,8 @@ def _shrink_schedule(cfg: Config) -> None:
     if loop:
         loop['max_epochs' if by_epoch else 'max_iters'] = last
         loop['val_interval'] = 1 if by_epoch else last
+        if 'val_begin' in loop:
+            loop['val_begin'] = 1
     schedulers = cfg.get('param_scheduler') or []
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
         for key in scheduler.keys() & _SCHEDULE_STEPS:

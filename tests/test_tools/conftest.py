@@ -1,0 +1,35 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mim_plugin.testing.images import write_image_folder
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    """A user's folder outside the checkout: images/ (8 of them) and my_configs/ibot_tiny.py."""
+    write_image_folder(tmp_path / 'images', per_class=4)
+    (tmp_path / 'my_configs').mkdir()
+    shutil.copy(ROOT / 'tests/data/ibot_tiny.py', tmp_path / 'my_configs')
+    return tmp_path
+
+
+@pytest.fixture
+def call(workplace):
+    """Run a tool in the user's folder as a command; returns the finished process."""
+
+    def run(tool: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        interpreter = ['bash'] if tool.endswith('.sh') else [sys.executable]
+        # The checkout is found by its path alone, as after an editable installation.
+        env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', **environment}
+        env['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{env["PATH"]}'
+        command = [*interpreter, str(ROOT / 'tools' / tool), *arguments]
+        return subprocess.run(command, cwd=workplace, env=env, capture_output=True, text=True, timeout=300)
+
+    return run
