@@ -112,6 +112,8 @@ def load_pretrained(
             state = _best_branch(getattr(contents, part), wanted)
     report = LoadReport(f'{source} ({origin})')
     fitted = _fit(module, wanted, state, report)
+    if 'tokenizer.' in may_keep:  # filled with a copy of the student when the state is loaded
+        report.kept = [name for name in report.kept if not name.startswith('tokenizer.')]
     _check(report, state, wanted, strict, may_keep)
     module.load_state_dict(fitted, strict=False)
     if logger is not None:

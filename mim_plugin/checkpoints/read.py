@@ -10,7 +10,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 
@@ -150,9 +150,15 @@ def load_from_http(
     """Files from the web for mmengine, kept in torch's cache folder."""
     folder = Path(model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints'))
     target = folder / filename.split('?')[0].rsplit('/', 1)[-1]
-    if is_main_process() and not target.exists():
+    # One process of each machine, because machines need not share the folder.
+    if os.environ.get('LOCAL_RANK', '0') == '0' and not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(filename, str(target), progress=progress)
+        try:
+            torch.hub.download_url_to_file(filename, str(target), progress=progress)
+        except OSError as error:
+            raise CheckpointError(
+                f'{filename} could not be downloaded ({error}); download it by hand and name the file.'
+            ) from error
     barrier()
     return read_checkpoint(target, map_location=map_location)
 

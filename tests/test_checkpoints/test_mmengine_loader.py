@@ -39,7 +39,7 @@ def make_runner(work_dir, epochs=1, **options):
             {
                 'model': {'type': 'OneNumber'},
                 'work_dir': str(work_dir),
-                'default_scope': 'mmengine',
+                'default_scope': 'mim_plugin',
                 'train_dataloader': {
                     'batch_size': 2,
                     'dataset': {'type': 'Ones'},
@@ -110,6 +110,11 @@ def test_files_from_the_web_are_read_safely_too(tmp_path, monkeypatch):
             CheckpointLoader.load_checkpoint('https://example.com/a/evil.pth?raw=1', logger='silent')
     assert calls == ['https://example.com/a/evil.pth?raw=1']  # the second time it is there
     assert (tmp_path / 'checkpoints' / 'evil.pth').exists() and not (tmp_path / 'ran').exists()
+
+
+def test_an_address_without_an_answer(tmp_path):
+    with pytest.raises(CheckpointError, match='could not be downloaded'):
+        CheckpointLoader._get_checkpoint_loader('http://')('http://127.0.0.1:9/a.pth', model_dir=str(tmp_path))
 
 
 def test_models_bring_the_reader_along():

@@ -52,7 +52,7 @@ def swin_parameters(settings: Mapping[str, Any], with_mask_token: bool) -> dict[
         if stage < len(depths) - 1:
             shapes[f'layers.{stage}.downsample.reduction.weight'] = (2 * width, 4 * width)
             shapes |= _norm(f'layers.{stage}.downsample.norm', 4 * width)
-            width, side = 2 * width, (side + 1) // 2
+            width, side = 2 * width, side // 2
     shapes |= _norm('norm', width)
     return {name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()}
 
