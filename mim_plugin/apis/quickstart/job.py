@@ -145,7 +145,9 @@ def _draw(job: Job) -> dict:
     target = job.folder / 'pictures'
     target.mkdir(parents=True, exist_ok=True)
     checkpoint = job.state.result('pretrain')['checkpoint']
-    title = f'Self-attention of [CLS] in the last block, {job.trained_name}'
+    title = (
+        f'Self-attention of [CLS] in the last block, {job.trained_name}; each map from its least to its largest weight'
+    )
     figures = {
         'views': lambda: pictures.views_picture(job.config, job.data.images, job.options.seed),
         'attention': lambda: pictures.attention_picture(job.network(checkpoint), job.data, title),
