@@ -90,7 +90,8 @@ def draw_attention(
         The figure.
     """
     heads = attentions[0].shape[0]
-    figure, axes = new_figure(len(images), 2 + heads, panel=1.7, title_space=0.3)
+    aspect = images[0].shape[0] / images[0].shape[1]
+    figure, axes = new_figure(len(images), 2 + heads, panel=1.7, title_space=0.4, aspect=aspect)
     percent = f'{100 * mass:.0f} %'
     for row, (image, attention) in enumerate(zip(images, attentions, strict=True)):
         top = row == 0

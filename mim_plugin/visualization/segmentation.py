@@ -60,7 +60,7 @@ def draw_segmentation(
         The figure, with a legend of the classes.
     """
     columns = 2 + len(predictions)
-    figure, axes = new_figure(len(images), columns, panel=1.9, title_space=0.5)
+    figure, axes = new_figure(len(images), columns, title_space=0.5, aspect=truths[0].shape[0] / truths[0].shape[1])
     for row, (image, truth) in enumerate(zip(images, truths, strict=True)):
         draw_picture(axes[row, 0], image, '' if row else 'image')
         draw_picture(axes[row, 1], color_labels(truth, palette, ignore_index), '' if row else 'ground truth')

@@ -35,19 +35,24 @@ def class_colors(count: int) -> list[tuple[int, int, int]]:
     return colors
 
 
-def new_figure(rows: int, columns: int, panel: float = 1.9, title_space: float = 0.0) -> tuple[Figure, np.ndarray]:
+def new_figure(
+    rows: int, columns: int, panel: float = 1.9, title_space: float = 0.0, aspect: float = 1.0
+) -> tuple[Figure, np.ndarray]:
     """Makes a figure that is not tied to pyplot, so that no window and no global state exists.
 
     Args:
         rows: Rows of panels.
         columns: Columns of panels.
-        panel: Width and height of a panel in inches.
+        panel: Width of a panel in inches.
         title_space: Additional height in inches.
+        aspect: Height of a panel by its width.
 
     Returns:
         The figure and its axes, shape ``(rows, columns)``.
     """
-    figure = Figure(figsize=(panel * columns, panel * rows * 1.12 + title_space), dpi=110, layout='constrained')
+    figure = Figure(
+        figsize=(panel * columns, (panel * aspect + 0.25) * rows + title_space), dpi=110, layout='constrained'
+    )
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
