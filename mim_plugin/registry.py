@@ -11,12 +11,14 @@ from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
 from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import VISBACKENDS as MMENGINE_VISBACKENDS
 from mmengine.registry import Registry
 
 __all__ = [
@@ -27,11 +29,13 @@ __all__ = [
     'LOOPS',
     'METRICS',
     'MODELS',
+    'MODEL_WRAPPERS',
     'OPTIMIZERS',
     'OPTIM_WRAPPERS',
     'OPTIM_WRAPPER_CONSTRUCTORS',
     'PARAM_SCHEDULERS',
     'TRANSFORMS',
+    'VISBACKENDS',
 ]
 
 
@@ -56,3 +60,6 @@ PARAM_SCHEDULERS = _child(MMENGINE_PARAM_SCHEDULERS, 'engine.optim')
 HOOKS = _child(MMENGINE_HOOKS, 'engine.hooks')
 LOOPS = _child(MMENGINE_LOOPS, 'engine.loops')
 METRICS = _child(MMENGINE_METRICS, 'evaluation')
+# Empty, but mmengine warns about a scope that lacks them.
+MODEL_WRAPPERS = _child(MMENGINE_MODEL_WRAPPERS, 'engine')
+VISBACKENDS = _child(MMENGINE_VISBACKENDS, 'engine')

@@ -147,9 +147,7 @@ def run_tool(main: Callable[[], object]) -> int:
             barrier()
     except MIMError as error:
         where = f' (process {os.environ["RANK"]})' if os.environ.get('RANK', '0') != '0' else ''
-        # An error of a loader's worker arrives with the worker's traceback; its last line is the message.
-        text = str(error).strip().splitlines()[-1].split('Error: ', 1)[-1] if 'Traceback' in str(error) else error
-        print(f'error{where}: {text}', file=sys.stderr, flush=True)
+        print(f'error{where}: {_message(error)}', file=sys.stderr, flush=True)
         return 2
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr, flush=True)
@@ -158,6 +156,12 @@ def run_tool(main: Callable[[], object]) -> int:
         if is_distributed():
             torch.distributed.destroy_process_group()
     return 0
+
+
+def _message(error: MIMError) -> str:
+    text = str(error).strip()
+    # A loader's process hands over the whole traceback, whose last line is `module.Class: message`.
+    return text.splitlines()[-1].partition(': ')[2] if text.startswith('Caught ') and '\n' in text else text
 
 
 def find_last_checkpoint(work_dir: str | Path) -> str | None:

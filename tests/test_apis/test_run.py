@@ -1,12 +1,14 @@
 import os
+import sys
 
 import pytest
 import torch
 from mmengine.config import Config
+from torch._utils import ExceptionWrapper
 
 from mim_plugin.apis import run
 from mim_plugin.apis.run import find_last_checkpoint, prepare_config, run_tool
-from mim_plugin.errors import CheckpointError, ConfigError
+from mim_plugin.errors import CheckpointError, ConfigError, DataError
 
 
 def tiny(**entries) -> Config:
@@ -175,6 +177,18 @@ def test_tool_prints_a_mendable_error_as_one_line(capsys, monkeypatch):
     monkeypatch.setenv('RANK', '3')
     assert run_tool(fail) == 2
     assert capsys.readouterr().err == 'error (process 3): the key is wrong; mend it.\n'
+
+
+def test_tool_prints_an_error_of_a_loader_process_as_one_line(capsys):
+    def fail_in_loader():
+        try:
+            raise DataError('photos is empty; give another folder.')
+        except DataError:
+            wrapped = ExceptionWrapper(sys.exc_info(), 'in DataLoader worker process 0')
+        wrapped.reraise()
+
+    assert run_tool(fail_in_loader) == 2
+    assert capsys.readouterr().err == 'error: photos is empty; give another folder.\n'
 
 
 def test_tool_does_not_hide_other_errors():

@@ -35,7 +35,7 @@ def runs(tmp_path_factory) -> tuple[dict, dict, str]:
     def run(work_dir: str, *command: str) -> tuple[dict, str]:
         arguments = [*map(str, command), '--work-dir', work_dir, *OPTIONS]
         arguments.append(f'train_dataloader.batch_size={2 if "two" in work_dir else 4}')
-        done = subprocess.run(arguments, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(arguments, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr[-3000:]
         return read_checkpoint(str(folder / work_dir / 'epoch_2.pth')), done.stdout + done.stderr
 

@@ -30,6 +30,6 @@ def call(workplace):
         env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', **environment}
         env['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{env["PATH"]}'
         command = [*interpreter, str(ROOT / 'tools' / tool), *arguments]
-        return subprocess.run(command, cwd=workplace, env=env, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=workplace, env=env, capture_output=True, text=True, timeout=600)
 
     return run
