@@ -36,7 +36,11 @@ def main(args: argparse.Namespace) -> None:
     from mim_plugin.apis.quickstart import QuickstartOptions, run_quickstart
 
     options = {name: value for name, value in vars(args).items() if value is not None}
-    run_quickstart(QuickstartOptions(**options))
+    try:
+        run_quickstart(QuickstartOptions(**options))
+    except KeyboardInterrupt:
+        print('The same command with --resume goes on after the last finished step.', file=sys.stderr)
+        raise
 
 
 if __name__ == '__main__':

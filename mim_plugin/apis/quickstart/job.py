@@ -3,7 +3,8 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ from mim_plugin.apis.quickstart.solar import (
     split_summary,
 )
 from mim_plugin.apis.quickstart.state import RunState
+from mim_plugin.apis.run import find_last_checkpoint
 from mim_plugin.checkpoints import load_pretrained
 from mim_plugin.models.algorithms.feature_extractor import FeatureExtractor
 
@@ -52,7 +54,6 @@ class Job:
     progress: Progress
     config: Config
     data: ImageData | None = None
-    cache: dict = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -64,11 +65,15 @@ class Job:
         """What the pretrained network is called in tables."""
         return 'iBOT from random weights' if self.options.from_scratch else 'checkpoint + iBOT on these images'
 
+    @property
+    def trained(self) -> str | None:
+        """The result of the pretraining, also when the work folder was moved since."""
+        return find_last_checkpoint(self.folder / 'pretrain')
+
+    @cached_property
     def images(self) -> features.LabelledImages:
-        """Labelled images, decoded at the first call."""
-        if 'images' not in self.cache:
-            self.cache['images'] = features.load_labelled_images(self.data.classes, self.config.feature_pipeline)
-        return self.cache['images']
+        """Labelled images, decoded at the first use."""
+        return features.load_labelled_images(self.data.classes, self.config.feature_pipeline)
 
     def network(self, checkpoint: str | Path | None) -> FeatureExtractor:
         """The backbone with random weights or those of a file."""
@@ -81,7 +86,7 @@ class Job:
 
     def row(self, name: str, checkpoint: str | Path | None) -> dict:
         """Scores a network's frozen features."""
-        return features.feature_row(name, self.network(checkpoint), self.images(), self.options.seed, get_device())
+        return features.feature_row(name, self.network(checkpoint), self.images, self.options.seed, get_device())
 
 
 def _prepare_data(job: Job) -> dict:
@@ -103,12 +108,12 @@ def _built_in_data(folder: Path) -> ImageData:
 
 
 def _features_before(job: Job) -> dict:
-    rows = features.baseline_rows(job.images(), job.options.seed)
+    rows = features.baseline_rows(job.images, job.options.seed)
     rows.append(job.row(RANDOM, None))
     start = training.shipped_checkpoint(job.options)
     if start is not None:
         rows.append(job.row(SHIPPED, start))
-    train, test = job.images().labels('train'), job.images().labels('test')
+    train, test = job.images.labels('train'), job.images.labels('test')
     return {'rows': rows, 'train': len(train), 'test': len(test), 'few': features.few_labels(train)}
 
 
@@ -117,10 +122,10 @@ def _pretrain(job: Job) -> dict:
 
 
 def _features_after(job: Job) -> dict:
-    row = job.row(job.trained_name, job.state.result('pretrain')['checkpoint'])
+    row = job.row(job.trained_name, job.trained)
     found = {'rows': [row]}
     if 'auc' in row['knn']:
-        labels = job.images().labels('test')
+        labels = job.images.labels('test')
         positives = int((labels == 1).sum())
         found['auc_error'] = round(features.auc_error(row['knn']['auc'], positives, len(labels) - positives), 2)
     return found
@@ -132,8 +137,7 @@ def _segment(job: Job, name: str, folder: str, checkpoint: str | None) -> dict:
 
 
 def _segment_trained(job: Job) -> dict:
-    checkpoint = job.state.result('pretrain')['checkpoint']
-    return {'rows': [_segment(job, f'UPerNet, {job.trained_name}', 'trained', checkpoint)]}
+    return {'rows': [_segment(job, f'UPerNet, {job.trained_name}', 'trained', job.trained)]}
 
 
 def _segment_random(job: Job) -> dict:
@@ -144,13 +148,12 @@ def _segment_random(job: Job) -> dict:
 def _draw(job: Job) -> dict:
     target = job.folder / 'pictures'
     target.mkdir(parents=True, exist_ok=True)
-    checkpoint = job.state.result('pretrain')['checkpoint']
     title = (
         f'Self-attention of [CLS] in the last block, {job.trained_name}; each map from its least to its largest weight'
     )
     figures = {
         'views': lambda: pictures.views_picture(job.config, job.data.images, job.options.seed),
-        'attention': lambda: pictures.attention_picture(job.network(checkpoint), job.data, title),
+        'attention': lambda: pictures.attention_picture(job.network(job.trained), job.data, title),
         'curves': lambda: pictures.curves_picture(job.folder / 'pretrain'),
     }
     if job.data.scenes is not None:
