@@ -53,8 +53,11 @@ class Interruption:
 
         A note of one process becomes one of all, so that they stop at the same iteration.
         """
-        if dist.get_world_size() > 1:
-            noted = torch.tensor(self.signum)
-            dist.all_reduce(noted, 'max')
-            self.signum = int(noted)
-        return self.signum
+        if dist.get_world_size() == 1:
+            return self.signum
+        noted = torch.tensor(self.signum)
+        dist.all_reduce(noted, 'max')
+        agreed = int(noted)
+        # A signal that came during the exchange is for the next one.
+        self.signum = max(self.signum, agreed)
+        return agreed
