@@ -10,7 +10,7 @@ Run          tools/train.py configs/quickstart/ibot_vit-mini-p16_1xb64-150e_mixe
              --cfg-options train_dataloader.dataset.data_root=FOLDER
 """
 
-_base_ = './ibot_vit-mini-p16_1xb64-4e_solar-cells.py'
+_base_ = './ibot_vit-mini-p16_1xb64-12e_solar-cells.py'
 
 # data: images with a shorter side of 160 pixels
 train_dataloader = dict(dataset=dict(data_root='data/mixed/'))

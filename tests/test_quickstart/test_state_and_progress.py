@@ -84,3 +84,22 @@ def test_tables():
     lines = segmentation_table([{'name': 'a', 'mIoU': 24.5, 'aAcc': 41.4}], ['x', 'y'], (4, 2), composed=True)
     assert 'composed scenes' in lines[0] and lines[-1].split() == ['a', '24.5', '41.4']
     assert {'python', 'torch', 'mim_plugin'} <= set(package_versions())
+
+
+def test_resume_without_a_run_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match='leave --resume out'):
+        RunState(QuickstartOptions(work_dir=str(tmp_path), resume=True))
+
+
+def test_an_unfinished_run_is_not_thrown_away(tmp_path):
+    options = QuickstartOptions(work_dir=str(tmp_path))
+    RunState(options)
+    checkpoint = tmp_path / 'pretrain' / 'interrupted_iter_3.pth'
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b'trained for hours')
+    with pytest.raises(ConfigError, match='add --resume'):
+        RunState(options)
+    assert checkpoint.is_file()
+    (tmp_path / 'summary.json').write_text('{}')  # once it is finished, a new run replaces it
+    RunState(options)
+    assert not checkpoint.exists()

@@ -183,13 +183,13 @@ class Step:
 
 
 STEPS = {
-    'data': Step('solar cells from the elpv-dataset package, scenes composed of photographs', 14, _prepare_data),
-    'features_before': Step('frozen features before, and without a network', 45, _features_before, 'classes'),
-    'pretrain': Step('iBOT pretraining on images without labels', 210, _pretrain),
-    'features_after': Step('frozen features after pretraining', 15, _features_after, 'classes'),
-    'segment_trained': Step('segmentation, fine-tuned from the result', 75, _segment_trained, 'scenes'),
-    'segment_random': Step('segmentation, by colour alone and from random weights', 80, _segment_random, 'scenes'),
-    'draw': Step('pictures', 15, _draw),
+    'data': Step('solar cells from the elpv-dataset package, scenes composed of photographs', 8, _prepare_data),
+    'features_before': Step('frozen features before, and without a network', 15, _features_before, 'classes'),
+    'pretrain': Step('iBOT pretraining on images without labels', 140, _pretrain),
+    'features_after': Step('frozen features after pretraining', 5, _features_after, 'classes'),
+    'segment_trained': Step('segmentation, fine-tuned from the result', 105, _segment_trained, 'scenes'),
+    'segment_random': Step('segmentation, by colour alone and from random weights', 110, _segment_random, 'scenes'),
+    'draw': Step('pictures', 8, _draw),
 }
 MISSING = {
     'classes': 'no class folders train/CLASS and val/CLASS',

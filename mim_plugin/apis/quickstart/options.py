@@ -12,8 +12,8 @@ from mim_plugin.errors import ConfigError
 __all__ = ['QuickstartOptions', 'find_configs']
 
 DEVICES = ('cpu', 'cuda')
-PRETRAIN_CONFIG = 'ibot_vit-mini-p16_1xb64-4e_solar-cells.py'
-SEGMENTATION_CONFIG = 'upernet_vit-mini-p16_1xb16-10e_scenes-128x128.py'
+PRETRAIN_CONFIG = 'ibot_vit-mini-p16_1xb64-12e_solar-cells.py'
+SEGMENTATION_CONFIG = 'upernet_vit-mini-p16_1xb16-20e_scenes-128x128.py'
 SHIPPED = Path(mim_plugin.__file__).resolve().parent / 'zoo' / 'ibot_vit-mini-p16' / 'model.safetensors'
 
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from mim_plugin.apis.quickstart.options import QuickstartOptions
+from mim_plugin.apis.run import find_last_checkpoint
 from mim_plugin.errors import ConfigError
 
 __all__ = ['RunState']
@@ -17,19 +18,22 @@ class RunState:
     """Results of finished steps, kept in ``work_dir/state.json``.
 
     Args:
-        options: Options of the run. With ``resume`` the finished steps are read; without it whatever an
-            earlier quickstart left in the work folder is removed.
+        options: Options of the run. With ``resume`` the finished steps are read; without it what a finished
+            quickstart left in the work folder is replaced.
 
     Raises:
-        ConfigError: If a resumed run asks for something else than the run it continues, or the work folder
-            holds files that are not a quickstart's.
+        ConfigError: If there is nothing to resume, a resumed run asks for something else than the run it
+            continues, a run in the work folder is unfinished, or the folder holds files that are not a
+            quickstart's.
     """
 
     def __init__(self, options: QuickstartOptions) -> None:
         self.path = Path(options.work_dir) / 'state.json'
         self.identity = options.identity()
         self.steps: dict[str, dict] = {}
-        if options.resume and self.path.is_file():
+        if options.resume:
+            if not self.path.is_file():
+                raise ConfigError(f'--resume found no run in {options.work_dir}: leave --resume out to start one.')
             self._read()
         else:
             self._start_over()
@@ -50,6 +54,13 @@ class RunState:
     def _start_over(self) -> None:
         folder = self.path.parent
         if self.path.is_file():
+            # Training that was stopped is never thrown away unasked.
+            if find_last_checkpoint(folder / 'pretrain') and not (folder / 'summary.json').is_file():
+                raise ConfigError(
+                    f'{folder} holds an unfinished run: add --resume to go on with it, or remove the folder or give '
+                    'another --work-dir to start anew.'
+                )
+            (folder / 'summary.json').unlink(missing_ok=True)
             for name in OWN_FOLDERS:
                 shutil.rmtree(folder / name, ignore_errors=True)
         elif any((folder / name).exists() for name in OWN_FOLDERS):

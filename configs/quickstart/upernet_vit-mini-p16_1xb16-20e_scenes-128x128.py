@@ -1,4 +1,4 @@
-"""UPerNet on the quickstart's ViT, 10 epochs of 160 composed scenes: the segmentation of tools/quickstart.sh.
+"""UPerNet on the quickstart's ViT, 20 epochs of 160 composed scenes: the segmentation of tools/quickstart.sh.
 
 Paper        none: small enough for two CPU cores; the head is that of iBOT's and BEiT's ADE20K runs with 64 channels
 Reproduced   README.md shows what the quickstart measured
@@ -105,7 +105,7 @@ model = dict(
 )
 
 # optimisation
-train_cfg = dict(type='mim_plugin.ResumableEpochLoop', max_epochs=10, val_begin=10**6)  # validated once, after training
+train_cfg = dict(type='mim_plugin.ResumableEpochLoop', max_epochs=20, val_begin=10**6)  # validated once, after training
 val_cfg = dict(type='ValLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
@@ -115,7 +115,7 @@ optim_wrapper = dict(
 
 # schedules
 param_scheduler = [
-    dict(type='mim_plugin.WarmupCosineLR', eta_min=1e-6, warmup_epochs=1, convert_to_iter_based=True),
+    dict(type='mim_plugin.WarmupCosineLR', eta_min=1e-6, warmup_epochs=2, convert_to_iter_based=True),
 ]
 
 # hooks

@@ -1,4 +1,4 @@
-"""iBOT, a ViT of 0.9 million parameters, 4 epochs of 1,836 solar cells: the pretraining of tools/quickstart.sh.
+"""iBOT, a ViT of 0.9 million parameters, 12 epochs of 1,836 solar cells: the pretraining of tools/quickstart.sh.
 
 Paper        none: small enough for two CPU cores; the method is that of arXiv 2111.07832
 Reproduced   README.md shows what the quickstart measured
@@ -49,7 +49,7 @@ feature_pipeline = [
 ]
 
 # optimisation
-train_cfg = dict(type='ResumableEpochLoop', max_epochs=4)
+train_cfg = dict(type='ResumableEpochLoop', max_epochs=12)
 optim_wrapper = dict(
     type='MIMOptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.04),
@@ -59,7 +59,7 @@ optim_wrapper = dict(
 
 # schedules
 param_scheduler = [
-    dict(type='WarmupCosineLR', eta_min=1e-6, warmup_epochs=0.4, convert_to_iter_based=True),
+    dict(type='WarmupCosineLR', eta_min=1e-6, warmup_epochs=1, convert_to_iter_based=True),
     dict(type='WarmupCosineParamScheduler', param_name='weight_decay', end_value=0.2, convert_to_iter_based=True),
 ]
 
