@@ -157,7 +157,8 @@ def _draw(job: Job) -> dict:
         'curves': lambda: pictures.curves_picture(job.folder / 'pretrain'),
     }
     if job.data.scenes is not None:
-        folders = {COLOR: 'colour', RANDOM: 'random', job.trained_name: 'trained'}
+        # The longest name is broken in two to fit above its column.
+        folders = {COLOR: 'colour', RANDOM: 'random', job.trained_name.replace(' on ', '\non '): 'trained'}
         folders = {name: job.folder / 'segmentation' / part / 'predictions' for name, part in folders.items()}
         figures['segmentation'] = lambda: pictures.segmentation_picture(job.data.scenes, folders)
     for name, draw in figures.items():
