@@ -5,6 +5,7 @@ import torch
 from mmengine.config import Config
 
 from mim_plugin.apis.quickstart import QuickstartOptions
+from mim_plugin.apis.quickstart.training import set_epochs
 from mim_plugin.testing.images import write_image_folder, write_segmentation_folder
 
 ARCH = dict(embed_dims=24, num_layers=4, num_heads=2, feedforward_channels=48)
@@ -33,7 +34,7 @@ def tiny_configs(tmp_path: Path) -> dict[str, Path]:
     segmentation.model.auxiliary_head.update(in_channels=24, channels=8)
     segmentation.num_images = 4
     segmentation.train_dataloader.batch_size = 2
-    segmentation.train_cfg.max_epochs = 1
+    set_epochs(segmentation, 1)
     segmentation.dump(tmp_path / 'tiny_segmentation.py')
     return {
         'pretrain_config': tmp_path / 'tiny_pretrain.py',
