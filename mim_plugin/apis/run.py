@@ -30,6 +30,7 @@ from mim_plugin.errors import CheckpointError, ConfigError, MIMError
 __all__ = ['build_runner', 'find_last_checkpoint', 'prepare_config', 'run_tool', 'test', 'train']
 
 _CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'interrupt*.pth')
+_OWN_ALGORITHMS = ('IBOT',)
 _VALIDATION_HOOKS = ('FrozenFeatureHook',)
 
 
@@ -79,6 +80,10 @@ def prepare_config(
     if resume:
         cfg.load_from = _checkpoint_to_resume(resume, cfg.work_dir)
         cfg.resume = True
+    elif cfg.get('load_from') and not cfg.get('resume') and type_name(cfg.get('model') or {}) in _OWN_ALGORITHMS:
+        # mmengine would load what has the same name and pass over the rest, be it everything.
+        cfg.model.init_cfg = dict(type='Pretrained', checkpoint=cfg.load_from)
+        cfg.load_from = None
     if get_device() == 'cpu':
         _fit_to_cpu(cfg)
     return cfg

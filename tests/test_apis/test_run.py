@@ -156,6 +156,17 @@ def test_last_checkpoint_of_a_moved_folder_and_without_a_note(tmp_path):
     assert find_last_checkpoint(tmp_path) == str(tmp_path / 'epoch_10.pth')
 
 
+def test_load_from_becomes_a_strict_start_of_our_algorithm(tmp_path):
+    cfg = prepare_config(tiny(load_from='official.pth'))
+    assert cfg.load_from is None
+    assert cfg.model.init_cfg == dict(type='Pretrained', checkpoint='official.pth')
+    of_another_package = tiny(load_from='segmenter.pth', model=dict(type='EncoderDecoder'))
+    assert prepare_config(of_another_package).load_from == 'segmenter.pth'
+    (tmp_path / 'epoch_1.pth').touch()
+    cfg = prepare_config(tiny(load_from='official.pth'), work_dir=str(tmp_path), resume='auto')
+    assert 'init_cfg' not in cfg.model
+
+
 def test_training_and_testing_need_their_entries():
     with pytest.raises(ConfigError, match='has no train_dataloader, train_cfg; is it a config for test.py'):
         run.train(tiny(train_dataloader=None, train_cfg=None))

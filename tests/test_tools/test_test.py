@@ -11,7 +11,8 @@ from mmengine.registry import MODELS, DefaultScope
 
 from mim_plugin.apis.run import prepare_config
 from mim_plugin.apis.run import test as run_test
-from mim_plugin.errors import CheckpointError
+from mim_plugin.errors import CheckpointError, ConfigError
+from mim_plugin.testing.shrink import shrink
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,3 +52,15 @@ def test_checkpoint_that_does_not_fit_is_refused(config):
     other = backbone_file(config, embed_dims=32)
     with pytest.raises(CheckpointError, match='backbone.pth'):
         run_test(prepare_config(config, work_dir='other'), other)
+
+
+def test_test_time_augmentation_of_a_segmenter(config, tmp_path):
+    pytest.importorskip('mmseg')
+    path = ROOT / 'configs/segmentation/ibot_vit-small-p16_upernet_4xb4-160k_ade20k-512x512.py'
+    cfg = prepare_config(shrink(Config.fromfile(path), tmp_path), work_dir='segmenter')
+    assert 'mIoU' in run_test(cfg, tta=True)
+
+
+def test_test_time_augmentation_needs_its_entries(config):
+    with pytest.raises(ConfigError, match='tta_pipeline'):
+        run_test(prepare_config(config), backbone_file(config), tta=True)

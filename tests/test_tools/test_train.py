@@ -57,6 +57,22 @@ def test_resume_of_a_file_equals_the_uninterrupted_run(train, workplace):
     assert_equal_runs(workplace / 'whole/epoch_2.pth', workplace / 'second/epoch_2.pth')
 
 
+def test_starts_from_other_weights_or_says_why_not(train, workplace):
+    # Nothing is learned, so that the weights at the end are those at the start.
+    still = ['optim_wrapper.optimizer.lr=1e-20', 'optim_wrapper.optimizer.weight_decay=0', 'custom_hooks.0.momentum=1']
+    still += ['param_scheduler.0.eta_min=0', 'train_cfg.max_epochs=1']
+    train(CONFIG, '--work-dir', 'first', '--cfg-options', 'train_cfg.max_epochs=1')
+    source = workplace / 'first/epoch_1.pth'
+    train(CONFIG, '--work-dir', 'second', '--cfg-options', f'load_from={source}', *still)
+    first, second = weights(source), weights(workplace / 'second/epoch_1.pth')
+    for name in ('backbone.cls_token', 'tokenizer.backbone.cls_token', 'head.mlp.0.weight'):
+        assert torch.equal(first[name], second[name])
+
+    wider = 'model.backbone.arch.embed_dims=32'
+    with pytest.raises(MIMError, match='epoch_1.pth'):
+        train(CONFIG, '--work-dir', 'third', '--cfg-options', f'load_from={source}', wider)
+
+
 def test_ctrl_c_saves_and_resume_equals_the_uninterrupted_run(train, workplace):
     long = ['--cfg-options', 'train_cfg.max_epochs=9', 'default_hooks.checkpoint.interval=9']
     train(CONFIG, '--work-dir', 'whole', *long)
