@@ -23,7 +23,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mim_plugin.apis.config_errors import check_top_level_keys, explain_build_errors, read_config
-from mim_plugin.apis.config_tree import type_name, walk_dicts
+from mim_plugin.apis.config_tree import type_name
 from mim_plugin.engine.unwrap import unwrap
 from mim_plugin.errors import CheckpointError, ConfigError, MIMError
 
@@ -254,16 +254,11 @@ def _fit_to_cpu(cfg: Config) -> None:
         return
     if cfg.launcher != 'pytorch':
         raise ConfigError(f'--launcher {cfg.launcher} needs a GPU on every node; without one use tools/dist_train.sh.')
-    for path, entry in walk_dicts(cfg):
-        if entry.get('type') == 'SyncBN':
-            print_log(f'No GPU: {path} is BN in place of SyncBN, with statistics of each process.', logger='current')
-            entry['type'] = 'BN'
     cfg.model_wrapper_cfg = {
-        'type': 'MMDistributedDataParallel',
         'broadcast_buffers': False,
         'find_unused_parameters': cfg.get('find_unused_parameters', False),
         **(cfg.get('model_wrapper_cfg') or {}),
-        'device_ids': None,
+        'type': 'mim_plugin.CPUDistributedDataParallel',
     }
 
 

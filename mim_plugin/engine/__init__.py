@@ -1,1 +1,5 @@
-"""What the Runner drives: optimizers, hooks and loops."""
+"""What the Runner drives: optimizers, hooks, loops and wrappers."""
+
+from mim_plugin.engine.cpu_wrapper import CPUDistributedDataParallel
+
+__all__ = ['CPUDistributedDataParallel']

@@ -14,7 +14,7 @@ from mim_plugin.errors import CheckpointError, ConfigError, DataError
 def tiny(**entries) -> Config:
     cfg = dict(
         default_scope='mim_plugin',
-        model=dict(type='IBOT', backbone=dict(norm_cfg=dict(type='SyncBN'))),
+        model=dict(type='IBOT', backbone=dict(type='MIMVisionTransformer')),
         train_dataloader=dict(batch_size=4),
         train_cfg=dict(type='ResumableEpochLoop', max_epochs=1),
         optim_wrapper=dict(type='MIMOptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)),
@@ -103,14 +103,13 @@ def test_without_gpu_float16_becomes_float32(monkeypatch, wrapper, expected):
     assert 'loss_scale' not in found
 
 
-def test_without_gpu_processes_use_plain_ddp_and_batch_norm(monkeypatch):
+def test_without_gpu_processes_use_the_wrapper_for_it(monkeypatch):
     without_gpu(monkeypatch)
     cfg = prepare_config(tiny(find_unused_parameters=True), launcher='pytorch')
     assert cfg.model_wrapper_cfg == dict(
-        type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None, find_unused_parameters=True
+        type='mim_plugin.CPUDistributedDataParallel', broadcast_buffers=False, find_unused_parameters=True
     )
-    assert cfg.model.backbone.norm_cfg.type == 'BN'
-    assert prepare_config(tiny()).model.backbone.norm_cfg.type == 'SyncBN'  # the Runner itself reverts it there
+    assert 'model_wrapper_cfg' not in prepare_config(tiny())
 
 
 def test_without_gpu_other_launchers_are_refused(monkeypatch):
