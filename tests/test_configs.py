@@ -19,13 +19,13 @@ from mim_plugin.apis.config_tree import type_name, walk_dicts
 from mim_plugin.apis.run import build_runner, prepare_config
 from mim_plugin.apis.run import test as run_test
 from mim_plugin.datasets.transforms import MultiCrop
+from mim_plugin.models.backbones.vision_transformer import ARCHS
 from mim_plugin.testing.shrink import generate_data, shrink
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
 # Backbone parameters of the published models: 16-pixel patches, 224 x 224 pixels, without mask token.
 PUBLISHED_PARAMETERS = {'tiny': 5_524_416, 'small': 21_665_664, 'base': 85_798_656, 'large': 303_301_632}
-WIDTHS = {'tiny': 192, 'small': 384, 'base': 768, 'large': 1024}
 
 
 def read(path: str) -> Config:
@@ -90,17 +90,25 @@ def test_full_size_model_optimizer_and_schedules(path):
 
 
 def assert_published_size(cfg: Config, model: torch.nn.Module) -> None:
-    """Compare with the published number, corrected for the number of position vectors and the mask token."""
+    """Compare with the published number of the plain ViT, corrected for what the config adds and leaves out."""
     entry = cfg.model.get('backbone', {})
     if type_name(entry) != 'MIMVisionTransformer' or not isinstance(entry.get('arch', 'base'), str):
         return
+    if entry.get('patch_size', 16) != 16:
+        return
     arch = entry.get('arch', 'base')
-    patches = (entry.get('img_size', 224) // entry.get('patch_size', 16)) ** 2
-    expected = (
-        PUBLISHED_PARAMETERS[arch] + (patches - 196) * WIDTHS[arch] + entry.get('mask_token', False) * WIDTHS[arch]
-    )
-    if entry.get('patch_size', 16) == 16:
-        assert sum(p.numel() for p in model.backbone.parameters()) == expected
+    width, depth, heads = (ARCHS[arch][key] for key in ('embed_dims', 'num_layers', 'num_heads'))
+    side = entry.get('img_size', 224) // 16
+    expected = PUBLISHED_PARAMETERS[arch] + (side**2 - 196) * width + entry.get('mask_token', False) * width
+    if entry.get('pos_embed', 'absolute') is None:
+        expected -= (1 + side**2) * width
+    if entry.get('qkv_bias', 'qkv') == 'qv':
+        expected -= depth * width
+    if entry.get('layer_scale', 0) > 0:
+        expected += 2 * depth * width
+    tables = {'shared': 1, 'per_block': depth, None: 0}[entry.get('relative_bias')]
+    expected += tables * ((2 * side - 1) ** 2 + 3) * heads
+    assert sum(p.numel() for p in model.backbone.parameters()) == expected
 
 
 @pytest.mark.parametrize('path', CONFIGS)
@@ -119,6 +127,8 @@ def test_full_size_pipelines_on_generated_images(path, tmp_path):
         if 'MultiCrop' in steps:
             patch_size = steps.get('PredictionMasks', {}).get('patch_size', 16)
             assert_views(sample['inputs'], {**MULTI_CROP_DEFAULTS, **steps['MultiCrop']}, patch_size)
+        elif 'TwoResolutionCrop' in steps:
+            assert_two_views(sample['inputs'], steps['TwoResolutionCrop'], steps['BEiTMasks'])
         else:
             assert torch.is_tensor(sample['inputs'])
 
@@ -137,6 +147,17 @@ def assert_views(views: dict, crops: dict, patch_size: int) -> None:
         assert {tuple(mask.shape) for mask in views['mask']} == {(cells, cells)}
 
 
+def assert_two_views(views: dict, crop: dict, masks: dict) -> None:
+    size, target_size = crop.get('size', 224), crop.get('target_size', 112)
+    assert [tuple(view.shape) for view in views['global']] == [(3, size, size)]
+    targets = [] if target_size is None else [(3, target_size, target_size)]
+    assert [tuple(view.shape) for view in views.get('target', [])] == targets
+    cells = size // masks.get('patch_size', 16)
+    assert [tuple(mask.shape) for mask in views['mask']] == [(cells, cells)]
+    hidden, wanted = int(views['mask'][0].sum()), masks.get('num_masked', 75)
+    assert 0 < hidden <= (wanted if wanted >= 1 else wanted * cells**2)
+
+
 @pytest.mark.parametrize('path', CONFIGS)
 def test_shrink_keeps_types_keys_and_relations(path, tmp_path):
     cfg = read(path)
@@ -149,9 +170,10 @@ def test_shrink_keeps_types_keys_and_relations(path, tmp_path):
 
 
 # What a config may leave to a default but a small one says.
-ADDED = {'arch', 'load_from', 'num_workers', 'persistent_workers', 'resume', 'val_interval', 'data_root', 'metainfo'}
-
-
+ADDED = {
+    'arch', 'data_root', 'load_from', 'metainfo', 'min_per_block', 'num_masked', 'num_workers', 'persistent_workers',
+    'resume', 'val_interval',
+}  # fmt: skip
 def structure(cfg: Config) -> dict[str, tuple[str, set[str]]]:
     """Type and keys of every dict; a named architecture may become a dict, a starting checkpoint may go."""
     free = ('init_cfg', 'arch', 'metainfo')

@@ -30,7 +30,7 @@ from mim_plugin.errors import CheckpointError, ConfigError, MIMError
 __all__ = ['build_runner', 'find_last_checkpoint', 'prepare_config', 'run_tool', 'test', 'train']
 
 _CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'interrupt*.pth')
-_OWN_ALGORITHMS = ('IBOT',)
+_OWN_ALGORITHMS = ('IBOT', 'BEiT')
 _VALIDATION_HOOKS = ('FrozenFeatureHook',)
 
 

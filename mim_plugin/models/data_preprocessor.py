@@ -22,6 +22,8 @@ class MIMDataPreprocessor(BaseDataPreprocessor):
         mean: Mean a channel, in grey values 0 to 255.
         std: Standard deviation a channel, in grey values.
         non_blocking: Copy to the device without waiting (for pinned memory).
+        with_target: Also give what a frozen tokenizer sees: the pipeline's ``target`` views or, where
+            there are none, the global crops, with values in [0, 1] and not normalised.
     """
 
     def __init__(
@@ -29,8 +31,10 @@ class MIMDataPreprocessor(BaseDataPreprocessor):
         mean: Sequence[float] = (123.675, 116.28, 103.53),
         std: Sequence[float] = (58.395, 57.12, 57.375),
         non_blocking: bool = True,
+        with_target: bool = False,
     ) -> None:
         super().__init__(non_blocking=non_blocking)
+        self.with_target = with_target
         self.register_buffer('mean', torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(-1, 1, 1), persistent=False)
 
@@ -47,7 +51,8 @@ class MIMDataPreprocessor(BaseDataPreprocessor):
             ``data`` with ``inputs`` replaced by normalised images ``(B, 3, H, W)``, or
             for views by a dict: ``global`` (G*B, 3, S, S), ``local`` (L*B, 3, s, s) or
             None, ``mask`` (G*B, h, w) bool or None, ``mask_index`` (M,), ``mask_weight``
-            (M,), ``num_global`` G, ``num_local`` L. Crops are crop-major.
+            (M,), ``num_global`` G, ``num_local`` L; if wanted, ``target`` (G*B, 3, S', S') or
+            ``ids`` (G*B, h, w) where the pipeline brings them. Crops are crop-major.
         """
         inputs = data['inputs']
         if isinstance(inputs, dict):
@@ -64,6 +69,11 @@ class MIMDataPreprocessor(BaseDataPreprocessor):
             'num_global': len(views['global']),
             'num_local': len(local),
         }
+        if views.get('ids'):
+            prepared['ids'] = torch.cat([self._to_device(ids) for ids in views['ids']]).long()
+        elif self.with_target:
+            crops = views.get('target') or views['global']
+            prepared['target'] = torch.cat([self._to_device(crop) for crop in crops]).float() / 255
         masks = views.get('mask') or None
         mask = torch.cat(masks) if masks else None
         return prepared | self._hidden_patches(mask)

@@ -24,8 +24,8 @@ ITERATIONS = 2
 
 _BACKBONES = ('MIMVisionTransformer',)
 _TIED_TO_WIDTH = ('in_dim', 'in_channels', 'embed_dim', 'embed_dims', 'channels')
-_FREE_WIDTHS = ('out_dim', 'patch_out_dim', 'hidden_dim', 'bottleneck_dim')
-_SIZES = ('img_size', 'size', 'crop_size', 'stride', 'scale', 'global_size', 'local_size')
+_FREE_WIDTHS = ('out_dim', 'patch_out_dim', 'hidden_dim', 'bottleneck_dim', 'vocabulary_size')
+_SIZES = ('img_size', 'size', 'crop_size', 'stride', 'scale', 'global_size', 'local_size', 'target_size')
 _SCHEDULE_STEPS = ('begin', 'end', 'epochs', 'warmup_epochs', 'warmup_iters', 'T_max', 'milestones')
 
 
@@ -37,9 +37,11 @@ def shrink(cfg: Config, folder: str | Path | None = None) -> Config:
     =============  ========================================================================
     backbone       64 wide, 2 heads, 2 blocks (or one block for each of its outputs)
     channels       what is n times the backbone's width stays n times its width
-    heads          hidden layers, bottleneck and prototypes at most 64
+    heads          hidden layers, bottleneck, prototypes and codes at most 64
+    tokenizers     no file of weights
     images         the backbone's image size becomes 64 pixels, all crops, sizes and strides
-                   in proportion (multiples of the patch); masks follow from the crops
+                   in proportion (multiples of the patch); masks follow from the crops, a number of
+                   hidden patches becomes at most 6
     data           folders of four generated images, batches of 2, no worker processes
     neighbours     k of a k-NN metric at most 2
     schedule       2 epochs of 2 steps (or 2 iterations), warm-ups at most 1, every hook each step
@@ -61,6 +63,7 @@ def shrink(cfg: Config, folder: str | Path | None = None) -> Config:
         _shrink_sizes(cfg, backbone)
         _shrink_backbone(backbone)
     generate_data(cfg, folder)
+    _shrink_masks(cfg)
     _shrink_loaders(cfg)
     _shrink_schedule(cfg)
     _start_at_random(cfg)
@@ -131,6 +134,12 @@ def _shrink_sizes(cfg: Config, backbone: dict) -> None:
             entry[key] = _map_ints(smaller, entry[key])
 
 
+def _shrink_masks(cfg: Config) -> None:
+    for _, entry in walk_dicts(cfg):
+        if type_name(entry) == 'BEiTMasks':
+            entry['num_masked'], entry['min_per_block'] = min(entry.get('num_masked', 75), 6), 2
+
+
 def _shrink_loaders(cfg: Config) -> None:
     for _, entry in walk_dicts(cfg):
         if 'dataset' in entry and 'batch_size' in entry:
@@ -166,6 +175,9 @@ def _start_at_random(cfg: Config) -> None:
     for _, entry in walk_dicts(cfg.get('model')):
         if type_name(entry.get('init_cfg') or {}) == 'Pretrained':
             entry['init_cfg'] = None
+    tokenizer = (cfg.get('model') or {}).get('tokenizer') or {}
+    if tokenizer.get('checkpoint'):
+        tokenizer['checkpoint'] = None
 
 
 def _map_ints(change: Callable[[int], int], value: Any) -> Any:

@@ -7,9 +7,18 @@ from mim_plugin.datasets.transforms.evaluation import CenterCrop, ResizeShortSid
 from mim_plugin.datasets.transforms.formatting import PackImage, PackViews
 from mim_plugin.datasets.transforms.labels import IgnoreOtherLabels
 from mim_plugin.datasets.transforms.loading import LoadImagePIL, UndecodableImageError
-from mim_plugin.datasets.transforms.masking import PredictionMasks, PredictionRatio, block_mask, random_mask
+from mim_plugin.datasets.transforms.masking import (
+    BEiTMasks,
+    PredictionMasks,
+    PredictionRatio,
+    beit_block_mask,
+    block_mask,
+    random_mask,
+)
+from mim_plugin.datasets.transforms.two_resolution import TwoResolutionCrop
 
 __all__ = [
+    'BEiTMasks',
     'CenterCrop',
     'ColorJitter',
     'IgnoreOtherLabels',
@@ -22,8 +31,10 @@ __all__ = [
     'RandomResizedCrop',
     'ResizeShortSide',
     'Transform',
+    'TwoResolutionCrop',
     'UndecodableImageError',
     'ViewAugmentation',
+    'beit_block_mask',
     'block_mask',
     'random_mask',
 ]

@@ -28,18 +28,22 @@ class PackViews(Transform):
     """Pack the crops and masks of one image.
 
     The result is ``dict(inputs=dict(global=[uint8 (3, S, S)] * G, local=[uint8 (3, s, s)]
-    * L, mask=[bool (h, w)] * G))``; without :class:`PredictionMasks` there is no ``mask``.
-    The crops stay uint8: normalisation happens on the device.
+    * L, mask=[bool (h, w)] * G))``; without a step that makes masks there is no ``mask``. Steps
+    for a frozen tokenizer add ``target=[uint8 (3, S', S')] * G`` (what it sees) or ``ids=[int (h, w)] * G``
+    (what it said). The crops stay uint8: normalisation happens on the device.
     """
 
     def transform(self, results: dict) -> dict:
-        """Pack ``global_crops``, ``local_crops`` and ``masks``."""
+        """Pack ``global_crops``, ``local_crops``, ``target_crops``, ``masks`` and ``token_ids``."""
         inputs = {
             'global': [image_to_tensor(crop) for crop in results['global_crops']],
             'local': [image_to_tensor(crop) for crop in results['local_crops']],
         }
-        if 'masks' in results:
-            inputs['mask'] = [torch.from_numpy(mask) for mask in results['masks']]
+        if 'target_crops' in results:
+            inputs['target'] = [image_to_tensor(crop) for crop in results['target_crops']]
+        for key, name in (('masks', 'mask'), ('token_ids', 'ids')):
+            if key in results:
+                inputs[name] = [torch.from_numpy(array) for array in results[key]]
         return {'inputs': inputs}
 
 

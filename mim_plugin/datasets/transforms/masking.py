@@ -1,4 +1,4 @@
-"""Which patches of a crop are hidden (iBOT)."""
+"""Which patches of a crop are hidden (iBOT and BEiT)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from mim_plugin.datasets.transforms.randomness import uniform_int
 from mim_plugin.errors import ConfigError
 from mim_plugin.registry import TRANSFORMS
 
-__all__ = ['PredictionMasks', 'PredictionRatio', 'block_mask', 'random_mask']
+__all__ = [
+    'BEiTMasks',
+    'PredictionMasks',
+    'PredictionRatio',
+    'beit_block_mask',
+    'block_mask',
+    'grid_of_crop',
+    'random_mask',
+]
 
 _TRIES = 10
 
@@ -56,12 +64,12 @@ class PredictionRatio:
         return center if width == 0 else rng.uniform(center - width, center + width)
 
 
-def random_mask(grid: tuple[int, int], ratio: float, rng: np.random.Generator) -> np.ndarray:
-    """Hide ``floor(ratio * cells)`` cells, uniformly without replacement.
+def random_mask(grid: tuple[int, int], count: int, rng: np.random.Generator) -> np.ndarray:
+    """Hide ``count`` cells, uniformly without replacement.
 
     Args:
         grid: Rows and columns.
-        ratio: Share of cells to hide.
+        count: Number of cells to hide.
         rng: Source of randomness.
 
     Returns:
@@ -69,7 +77,7 @@ def random_mask(grid: tuple[int, int], ratio: float, rng: np.random.Generator) -
     """
     rows, columns = grid
     cells = np.zeros(rows * columns, dtype=bool)
-    cells[: int(ratio * rows * columns)] = True
+    cells[:count] = True
     return rng.permutation(cells).reshape(rows, columns)
 
 
@@ -92,21 +100,59 @@ def block_mask(
     Returns:
         Bool array (rows, columns), True = hidden.
     """
+    return _hide_blocks(grid, ratio * grid[0] * grid[1], (min(grid) // 3) ** 2, math.inf, aspect_range, rng)
+
+
+def beit_block_mask(
+    grid: tuple[int, int],
+    num_masked: int,
+    rng: np.random.Generator,
+    min_per_block: int = 16,
+    max_per_block: int | None = None,
+    aspect_range: tuple[float, float] = (0.3, 1 / 0.3),
+) -> np.ndarray:
+    """Hide rectangles until ``num_masked`` cells are hidden or nothing more fits.
+
+    Args:
+        grid: Rows and columns.
+        num_masked: Largest number of hidden cells; often a few less are hidden.
+        rng: Source of randomness.
+        min_per_block: Smallest area that is drawn for a rectangle.
+        max_per_block: Largest number of cells that one rectangle adds; ``num_masked`` when None.
+        aspect_range: Range of the log-uniform aspect ratio, rows / columns.
+
+    Returns:
+        Bool array (rows, columns), True = hidden.
+
+    Source: BEiT (arXiv 2106.08254), Algorithm 1, in the form of its published code.
+    """
+    limit = num_masked if max_per_block is None else max_per_block
+    return _hide_blocks(grid, num_masked, min_per_block, limit, aspect_range, rng)
+
+
+def _hide_blocks(
+    grid: tuple[int, int],
+    budget: float,
+    smallest: float,
+    limit: float,
+    aspect_range: tuple[float, float],
+    rng: np.random.Generator,
+) -> np.ndarray:
     mask = np.zeros(grid, dtype=bool)
-    budget = ratio * grid[0] * grid[1]
     count = 0
     while count < budget:
-        added = _add_block(mask, budget - count, rng, aspect_range)
+        added = _add_block(mask, min(budget - count, limit), smallest, rng, aspect_range)
         if added == 0:
             break
         count += added
     return mask
 
 
-def _add_block(mask: np.ndarray, room: float, rng: np.random.Generator, aspect_range: tuple[float, float]) -> int:
+def _add_block(
+    mask: np.ndarray, room: float, smallest: float, rng: np.random.Generator, aspect_range: tuple[float, float]
+) -> int:
     """Hide one rectangle with 1 to ``room`` new cells; returns the number of new cells, 0 after 10 failures."""
     rows, columns = mask.shape
-    smallest = (min(rows, columns) // 3) ** 2
     log_low, log_high = math.log(aspect_range[0]), math.log(aspect_range[1])
     for u_area, u_aspect, u_top, u_left in rng.random((_TRIES, 4)).tolist():
         area = smallest + (room - smallest) * u_area  # also when room < smallest
@@ -123,7 +169,7 @@ def _add_block(mask: np.ndarray, room: float, rng: np.random.Generator, aspect_r
     return 0
 
 
-_SHAPES = {'block': block_mask, 'rand': random_mask}
+_SHAPES = ('block', 'rand')
 
 
 @TRANSFORMS.register_module()
@@ -137,6 +183,7 @@ class PredictionMasks(Transform):
         pred_ratio_var: Half-width(s) of the share.
         pred_shape: ``'block'`` or ``'rand'``.
         pred_start_epoch: Nothing is hidden before this epoch (counted from 0).
+        aspect_range: Range of a block's rows / columns.
     """
 
     def __init__(
@@ -146,13 +193,15 @@ class PredictionMasks(Transform):
         pred_ratio_var: float | Sequence[float] = 0.0,
         pred_shape: str = 'block',
         pred_start_epoch: int = 0,
+        aspect_range: Sequence[float] = (0.3, 1 / 0.3),
     ) -> None:
         if pred_shape not in _SHAPES:
             raise ConfigError(f"pred_shape is '{pred_shape}'; choose one of {', '.join(_SHAPES)}.")
         self.patch_size = patch_size
         self.ratio = PredictionRatio(pred_ratio, pred_ratio_var)
-        self.draw_mask = _SHAPES[pred_shape]
+        self.pred_shape = pred_shape
         self.pred_start_epoch = pred_start_epoch
+        self.aspect_range = tuple(aspect_range)
 
     def transform(self, results: dict) -> dict:
         """Add ``masks``, a list of bool arrays (h, w), one for each of ``global_crops``."""
@@ -172,7 +221,9 @@ class PredictionMasks(Transform):
             Bool array (h, w), True = hidden, and the share that was asked for.
         """
         ratio = self.ratio.draw(rng) if epoch >= self.pred_start_epoch else 0.0
-        return self.draw_mask(grid, ratio, rng), ratio
+        if self.pred_shape == 'rand':
+            return random_mask(grid, int(ratio * grid[0] * grid[1]), rng), ratio
+        return block_mask(grid, ratio, rng, self.aspect_range), ratio
 
     def _epoch(self, results: dict) -> int:
         if 'epoch' not in results and self.pred_start_epoch > 0:
@@ -183,13 +234,76 @@ class PredictionMasks(Transform):
         return results.get('epoch', 0)
 
     def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        width, height = size
-        if width % self.patch_size or height % self.patch_size:
+        return grid_of_crop(size, self.patch_size, 'global_size of MultiCrop or patch_size of PredictionMasks')
+
+
+@TRANSFORMS.register_module()
+class BEiTMasks(Transform):
+    """One mask of (nearly) fixed size for each global crop.
+
+    Args:
+        patch_size: Side of a mask cell in pixels.
+        num_masked: Number of hidden patches, or a share of all below 1; BEiT hides at most 75 of 196.
+        min_per_block: Smallest area that is drawn for a block, in patches.
+        max_per_block: Largest number of patches that a block adds; ``num_masked`` when None.
+        aspect_range: Range of a block's rows / columns.
+        shape: 'block', or 'rand' for single patches anywhere (BEiT Table 4, "- blockwise masking").
+
+    Source: BEiT (arXiv 2106.08254), section 2.3.
+    """
+
+    def __init__(
+        self,
+        patch_size: int = 16,
+        num_masked: float = 75,
+        min_per_block: int = 16,
+        max_per_block: int | None = None,
+        aspect_range: Sequence[float] = (0.3, 1 / 0.3),
+        shape: str = 'block',
+    ) -> None:
+        if shape not in _SHAPES:
+            raise ConfigError(f"shape of BEiTMasks is '{shape}'; choose one of {', '.join(_SHAPES)}.")
+        if num_masked < 0 or (num_masked >= 1 and num_masked != int(num_masked)):
             raise ConfigError(
-                f'Global crops of {height} x {width} pixels do not divide into patches of {self.patch_size}; '
-                'change global_size of MultiCrop or patch_size of PredictionMasks.'
+                f'num_masked={num_masked} of BEiTMasks is neither a number of patches nor a share; use 75 or 0.38.'
             )
-        return height // self.patch_size, width // self.patch_size
+        self.patch_size = patch_size
+        self.num_masked = num_masked
+        self.min_per_block = min_per_block
+        self.max_per_block = max_per_block
+        self.aspect_range = tuple(aspect_range)
+        self.shape = shape
+
+    def transform(self, results: dict) -> dict:
+        """Add ``masks``, a list of bool arrays (h, w), one for each of ``global_crops``."""
+        rng, where = self.rng(results), 'the size of the crop or patch_size of BEiTMasks'
+        grids = [grid_of_crop(crop.size, self.patch_size, where) for crop in results['global_crops']]
+        results['masks'] = [self.draw(grid, rng) for grid in grids]
+        return results
+
+    def draw(self, grid: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """Draw the mask of one crop, bool (h, w), True = hidden."""
+        cells = grid[0] * grid[1]
+        count = int(self.num_masked if self.num_masked >= 1 else self.num_masked * cells)
+        if count > cells:
+            raise ConfigError(f'num_masked={count} of BEiTMasks is more than the {cells} patches of a crop; lower it.')
+        if self.shape == 'rand':
+            return random_mask(grid, count, rng)
+        return beit_block_mask(grid, count, rng, self.min_per_block, self.max_per_block, self.aspect_range)
+
+
+def grid_of_crop(size: tuple[int, int], patch_size: int, where: str) -> tuple[int, int]:
+    """Rows and columns of patches of a crop of ``(width, height)`` pixels.
+
+    Raises:
+        ConfigError: The patches do not divide the crop; ``where`` names what to change.
+    """
+    width, height = size
+    if width % patch_size or height % patch_size:
+        raise ConfigError(
+            f'Global crops of {height} x {width} pixels do not divide into patches of {patch_size}; change {where}.'
+        )
+    return height // patch_size, width // patch_size
 
 
 def _as_tuple(value: float | Sequence[float]) -> tuple[float, ...]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mim_plugin.datasets.transforms.masking import PredictionMasks, block_mask
+from mim_plugin.datasets.transforms.masking import PredictionMasks
 
 __all__ = ['count_components', 'draw_masks', 'mask_statistics']
 
@@ -29,8 +28,8 @@ def draw_masks(settings: Mapping[str, Any], number: int, seed: int = _SEED) -> t
     """
     keys = ('patch_size', 'pred_ratio', 'pred_ratio_var', 'pred_shape', 'pred_start_epoch')
     source = PredictionMasks(**{key: settings[key] for key in keys})
-    if settings['pred_shape'] == 'block' and 'aspect_ratio_range' in settings:
-        source.draw_mask = partial(block_mask, aspect_range=tuple(settings['aspect_ratio_range']))
+    if 'aspect_ratio_range' in settings:
+        source.aspect_range = tuple(settings['aspect_ratio_range'])
     rng, grid = np.random.default_rng(seed), tuple(settings['grid'])
     masks, ratios = zip(*(source.draw(grid, rng, settings['epoch']) for _ in range(number)))
     return np.stack(masks), np.array(ratios, dtype=np.float64)

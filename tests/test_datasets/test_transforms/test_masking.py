@@ -46,7 +46,8 @@ def test_there_are_cases():
 
 def test_random_masks_hide_exactly_the_floor(rng):
     for ratio in (0, 0.299, 0.5, 1):
-        assert random_mask((7, 9), ratio, rng).sum() == int(ratio * 63)
+        masks = PredictionMasks(pred_ratio=ratio, pred_shape='rand')
+        assert masks.draw((7, 9), rng)[0].sum() == random_mask((7, 9), int(ratio * 63), rng).sum() == int(ratio * 63)
 
 
 def test_block_masks_never_exceed_the_budget(rng):
