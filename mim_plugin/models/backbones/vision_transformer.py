@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from mmengine.model.weight_init import update_init_info
 from torch import Tensor, nn
-from torch.nn.init import trunc_normal_
 from torch.utils.checkpoint import checkpoint
 
 from mim_plugin.errors import ConfigError
+from mim_plugin.models.backbones.starting_values import STARTS, set_starting_values
 from mim_plugin.models.backbones.token_stem import TokenStem
 from mim_plugin.models.layers import RelativePositionBias, TransformerBlock
 from mim_plugin.registry import MODELS
@@ -24,7 +24,7 @@ ARCHS = {
     'base': {'embed_dims': 768, 'num_layers': 12, 'num_heads': 12, 'feedforward_channels': 3072},
     'large': {'embed_dims': 1024, 'num_layers': 24, 'num_heads': 16, 'feedforward_channels': 4096},
 }
-RELATIVE_BIASES = ('shared', 'per_block', None)
+RELATIVE_BIASES = ('shared', 'per_block', 'both', None)
 OUT_TYPES = ('featmap', 'raw', 'cls_token', 'avg_featmap')
 FINAL_NORMS = ('none', 'last', 'all')
 
@@ -48,10 +48,12 @@ class MIMVisionTransformer(TokenStem):
         pos_interpolation: How absolute positions are resized, see
             :func:`mim_plugin.models.layers.resize_positions`; 'ibot' is what iBOT and DINO do.
         relative_bias: Learned relative position bias (BEiT): one table ('shared'), one for
-            each block ('per_block'), or None. It ties the model to images of ``img_size``.
+            each block ('per_block'), 'both' (added), or None. It ties the model to images of ``img_size``.
         qkv_bias: 'qkv', 'qv' (no bias for keys, BEiT) or None.
         layer_scale: Start of the learned scale of each branch; not positive = no scale.
-        mask_token: Learn a vector that stands for hidden patches; it starts at zero.
+        mask_token: Learn a vector that stands for hidden patches.
+        init: How parameters start: 'ibot', 'beit' (pretraining) or 'beit_finetune', see
+            :data:`mim_plugin.models.backbones.starting_values.STARTS`.
         drop_path_rate: Stochastic depth of the last block; grows linearly from 0 at the first.
         norm_eps: Epsilon of all layer norms.
         out_indices: Blocks (from 0, or negative from the end) whose output :meth:`forward` returns.
@@ -70,7 +72,7 @@ class MIMVisionTransformer(TokenStem):
     Raises:
         ConfigError: For values that cannot work.
 
-    Source: An image is worth 16x16 words (arXiv 2010.11929); sizes and starting values as iBOT (arXiv 2111.07832).
+    Source: An image is worth 16x16 words (arXiv 2010.11929); sizes as iBOT (arXiv 2111.07832).
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class MIMVisionTransformer(TokenStem):
         qkv_bias: str | None = 'qkv',
         layer_scale: float = 0.0,
         mask_token: bool = False,
+        init: str = 'ibot',
         drop_path_rate: float = 0.0,
         norm_eps: float = 1e-6,
         out_indices: int | Sequence[int] = -1,
@@ -104,6 +107,7 @@ class MIMVisionTransformer(TokenStem):
         _check_choice('relative_bias', relative_bias, RELATIVE_BIASES)
         _check_choice('out_type', out_type, OUT_TYPES)
         _check_choice('final_norm', final_norm, FINAL_NORMS)
+        _check_choice('init', init, tuple(STARTS))
         self.num_layers = arch['num_layers']
         self.out_indices = [self._block_index(i, 'out_indices') for i in _as_sequence(out_indices)]
         self.out_type, self.final_norm, self.mean_pooling = out_type, final_norm, mean_pooling
@@ -118,32 +122,21 @@ class MIMVisionTransformer(TokenStem):
         no_norm = mean_pooling or final_norm == 'none'
         self.ln1 = nn.Identity() if no_norm else nn.LayerNorm(self.embed_dims, eps=norm_eps)
         self.ln2 = nn.LayerNorm(self.embed_dims, eps=norm_eps) if mean_pooling else nn.Identity()
-        self._reset_parameters()
+        set_starting_values(self, STARTS[init])
         self._freeze()
 
     def _make_blocks(self, arch: dict, relative_bias: str | None, drop_path_rate: float, options: dict) -> None:
         heads, prefix = arch['num_heads'], self.num_prefix_tokens
         self.has_relative_bias = relative_bias is not None
-        self.rel_pos_bias = RelativePositionBias(self.train_grid, heads, prefix) if relative_bias == 'shared' else None
-        if relative_bias == 'per_block':
+        shared = relative_bias in ('shared', 'both')
+        self.rel_pos_bias = RelativePositionBias(self.train_grid, heads, prefix) if shared else None
+        if relative_bias in ('per_block', 'both'):
             options = {**options, 'window': self.train_grid, 'num_prefix': prefix}
         last = max(self.num_layers - 1, 1)
         self.layers = nn.ModuleList(
             TransformerBlock(self.embed_dims, heads, arch['feedforward_channels'], drop_path_rate * i / last, **options)
             for i in range(self.num_layers)
         )
-
-    @torch.no_grad()
-    def _reset_parameters(self) -> None:
-        """Truncated normal weights, zero biases; the patch projection keeps torch's start, the mask token zero."""
-        for token in (self.cls_token, self.reg_token, self.pos_embed):
-            if token is not None:
-                trunc_normal_(token, std=0.02)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    module.bias.zero_()
 
     def init_weights(self) -> None:
         """Follow ``init_cfg``; the starting values of the constructor are kept without it."""
