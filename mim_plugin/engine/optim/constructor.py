@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mmengine.optim import OptimWrapper
 from torch import nn
 
@@ -9,27 +11,41 @@ from mim_plugin.engine.unwrap import unwrap
 from mim_plugin.errors import ConfigError
 from mim_plugin.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
-__all__ = ['MIMOptimWrapperConstructor', 'pretrain_groups']
+__all__ = ['MIMOptimWrapperConstructor', 'decays', 'pretrain_groups']
 
 
-def pretrain_groups(model: nn.Module) -> list[dict]:
+def decays(name: str, param: nn.Parameter, no_decay: Sequence[str] = ()) -> bool:
+    """Whether a parameter gets weight decay: not a bias, not of one dimension, not named in ``no_decay``.
+
+    Args:
+        name: Full name of the parameter.
+        param: The parameter.
+        no_decay: Last parts of names, such as 'pos_embed' or 'attn.relative_position_bias_table'.
+    """
+    if param.ndim == 1 or name.endswith('.bias'):
+        return False
+    return not any(name == end or name.endswith(f'.{end}') for end in no_decay)
+
+
+def pretrain_groups(model: nn.Module, no_decay: Sequence[str] = ()) -> list[dict]:
     """Parameter groups of pretraining: with weight decay first, without it second.
 
     Biases and tensors of one dimension are not decayed, all else is, position
-    and class vectors included. Frozen parameters are left out; the order within
+    and class vectors included unless ``no_decay`` names them. Frozen parameters are left out; the order within
     a group is the model's.
 
     Args:
         model: The algorithm.
+        no_decay: See :func:`decays`.
 
     Returns:
         Two groups, the second with ``weight_decay=0``.
     """
-    decay, no_decay = [], []
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for name, param in model.named_parameters():
         if param.requires_grad:
-            (no_decay if name.endswith('.bias') or param.ndim == 1 else decay).append(param)
-    return [{'params': decay}, {'params': no_decay, 'weight_decay': 0.0}]
+            groups[decays(name, param, no_decay)].append(param)
+    return [{'params': groups[True]}, {'params': groups[False], 'weight_decay': 0.0}]
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -40,21 +56,33 @@ class MIMOptimWrapperConstructor:
 
     Args:
         optim_wrapper_cfg: Config of the wrapper with its ``optimizer``.
-        paramwise_cfg: Must be empty: the rule has no options.
+        paramwise_cfg: Options by name: ``no_decay``, more parameters without weight decay, see :func:`decays`;
+            ``('pos_embed', 'cls_token')`` for BEiT, none for iBOT and DINO.
 
-    Source: parameter groups of the published iBOT (and DINO) code.
+    Raises:
+        ConfigError: ``paramwise_cfg`` has an unknown option.
+
+    Source: parameter groups of the published iBOT, DINO and BEiT code.
     """
 
+    options: dict = {'no_decay': ()}
+
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
-        if paramwise_cfg:
+        paramwise_cfg = dict(paramwise_cfg or {})
+        if unknown := sorted(paramwise_cfg.keys() - self.options.keys()):
             raise ConfigError(
-                'MIMOptimWrapperConstructor has no options; remove paramwise_cfg from optim_wrapper '
-                "or use constructor='DefaultOptimWrapperConstructor'."
+                f'{type(self).__name__} knows the options {sorted(self.options)}, not {unknown}; remove these from '
+                "optim_wrapper.paramwise_cfg or use constructor='DefaultOptimWrapperConstructor'."
             )
+        self.paramwise = {**self.options, **paramwise_cfg}
         self.wrapper_cfg = dict(optim_wrapper_cfg)
         self.optimizer_cfg = dict(self.wrapper_cfg.pop('optimizer'))
 
+    def groups(self, model: nn.Module) -> list[dict]:
+        """Parameter groups of a bare model."""
+        return pretrain_groups(model, **self.paramwise)
+
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build for a model, which may be wrapped for distributed training."""
-        optimizer = OPTIMIZERS.build({**self.optimizer_cfg, 'params': pretrain_groups(unwrap(model))})
+        optimizer = OPTIMIZERS.build({**self.optimizer_cfg, 'params': self.groups(unwrap(model))})
         return OPTIM_WRAPPERS.build({'type': 'mim_plugin.MIMOptimWrapper', **self.wrapper_cfg, 'optimizer': optimizer})
