@@ -9,7 +9,7 @@ from mmengine.device import get_device
 import mim_plugin
 from mim_plugin.errors import ConfigError
 
-__all__ = ['QuickstartOptions', 'find_configs']
+__all__ = ['QuickstartOptions', 'check_device', 'find_configs']
 
 DEVICES = ('cpu', 'cuda')
 PRETRAIN_CONFIG = 'ibot_vit-mini-p16_1xb64-12e_solar-cells.py'
@@ -17,17 +17,30 @@ SEGMENTATION_CONFIG = 'upernet_vit-mini-p16_1xb16-20e_scenes-128x128.py'
 SHIPPED = Path(mim_plugin.__file__).resolve().parent / 'zoo' / 'ibot_vit-mini-p16' / 'model.safetensors'
 
 
-def find_configs() -> Path:
-    """Finds ``configs/quickstart`` beside the package (a checkout) or inside it (an installed wheel).
+def find_configs(family: str = 'quickstart') -> Path:
+    """Finds ``configs/FAMILY`` beside the package (a checkout) or inside it (an installed wheel).
 
     Raises:
         ConfigError: If neither exists.
     """
     package = Path(mim_plugin.__file__).resolve().parent
     for root in (package.parent, package / '.mim'):
-        if (root / 'configs' / 'quickstart').is_dir():
-            return root / 'configs' / 'quickstart'
-    raise ConfigError(f'configs/quickstart is neither beside nor inside {package}: run from a checkout of mim_plugin.')
+        if (root / 'configs' / family).is_dir():
+            return root / 'configs' / family
+    raise ConfigError(f'configs/{family} is neither beside nor inside {package}: run from a checkout of mim_plugin.')
+
+
+def check_device(device: str | None) -> None:
+    """Raises a ConfigError unless a run on ``device`` is possible; None is what the machine has."""
+    if device not in (None, *DEVICES):
+        raise ConfigError(f"--device {device} is unknown: give 'cpu' or 'cuda'.")
+    if device == 'cuda' and not torch.cuda.is_available():
+        raise ConfigError('--device cuda was asked for but torch finds no GPU: use --device cpu or install CUDA.')
+    if device == 'cpu' and get_device() != 'cpu':
+        raise ConfigError(
+            '--device cpu was asked for but this Python already took a GPU: start it with CUDA_VISIBLE_DEVICES=""'
+            ' in the environment.'
+        )
 
 
 @dataclass(frozen=True)
@@ -68,15 +81,7 @@ class QuickstartOptions:
             raise ConfigError(f'--epochs {self.epochs} trains nothing: give 1 or more.')
         if self.seed < 0:
             raise ConfigError(f'--seed {self.seed} is negative: give 0 or more.')
-        if self.device not in (None, *DEVICES):
-            raise ConfigError(f"--device {self.device} is unknown: give 'cpu' or 'cuda'.")
-        if self.device == 'cuda' and not torch.cuda.is_available():
-            raise ConfigError('--device cuda was asked for but torch finds no GPU: use --device cpu or install CUDA.')
-        if self.device == 'cpu' and get_device() != 'cpu':
-            raise ConfigError(
-                '--device cpu was asked for but this Python already took a GPU: start it with CUDA_VISIBLE_DEVICES=""'
-                ' in the environment.'
-            )
+        check_device(self.device)
 
     @property
     def configs(self) -> tuple[Path, Path]:

@@ -16,7 +16,7 @@ from mim_plugin.apis.run import find_last_checkpoint, prepare_config
 from mim_plugin.datasets.files import find_images
 from mim_plugin.errors import CheckpointError, DataError
 
-__all__ = ['finetune', 'pretrain', 'set_epochs', 'shipped_checkpoint']
+__all__ = ['finetune', 'loader_processes', 'pretrain', 'set_epochs', 'shipped_checkpoint']
 
 PRETRAIN_FIGURES = {'loss': 'loss', 'effective_rank': 'effective rank'}
 SEGMENTATION_FIGURES = {'loss': 'loss', 'decode.acc_seg': 'percent of training pixels right'}
@@ -63,14 +63,14 @@ def _fit_batch(cfg: Config, count: int, epochs: int | None) -> None:
     set_epochs(cfg, epochs or max(1, round(steps / (count // loader.batch_size))))
 
 
-def _workers() -> int:
+def loader_processes() -> int:
     """Loader processes: one beside the training process on two cores, more where there are more."""
     return max(1, min(8, (os.cpu_count() or 1) - 1))
 
 
 def _run(cfg: Config, folder: Path, options: QuickstartOptions, hook: ProgressHook) -> tuple[Runner, float]:
     cfg.randomness.seed = options.seed
-    cfg.train_dataloader.num_workers = _workers()
+    cfg.train_dataloader.num_workers = loader_processes()
     resume = 'auto' if options.resume and find_last_checkpoint(folder) else None
     cfg = prepare_config(cfg, work_dir=str(folder), resume=resume)
     with explain_build_errors(cfg):
