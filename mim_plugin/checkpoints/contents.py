@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mim_plugin.checkpoints.formats import ibot
+from mim_plugin.checkpoints.formats import beit, ibot
 from mim_plugin.errors import CheckpointError
 
 __all__ = ['Contents', 'contents_of', 'state_dict_of']
@@ -38,8 +38,8 @@ class Contents:
 def contents_of(checkpoint: Mapping[str, Any]) -> Contents:
     """Recognise a checkpoint and convert its names.
 
-    Known are: training checkpoints of ours, full and backbone-only iBOT and DINO files,
-    files with one network (with the prefix ``backbone.`` or without) under our names,
+    Known are: training checkpoints of ours, full and backbone-only iBOT and DINO files, BEiT's (pretraining,
+    fine-tuned, segmentation), files with one network (with the prefix ``backbone.`` or without) under our names,
     mmpretrain's or timm's.
 
     Args:
@@ -64,7 +64,7 @@ def contents_of(checkpoint: Mapping[str, Any]) -> Contents:
 
 def state_dict_of(checkpoint: Mapping[str, Any]) -> State:
     """The flat state dict in a checkpoint, without the prefix of distributed training."""
-    for key in ('state_dict', 'model', 'teacher', 'student'):
+    for key in ('state_dict', 'model', 'module', 'teacher', 'student'):
         if isinstance(checkpoint.get(key), Mapping):
             checkpoint = checkpoint[key]
             break
@@ -72,7 +72,7 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> State:
     if not state:
         raise CheckpointError(
             f'The checkpoint has no weights, only the keys {sorted(map(str, checkpoint))[:8]}; name a file with a '
-            'state dict (at its top level or under "state_dict", "model", "teacher" or "student").'
+            'state dict (at its top level or under "state_dict", "model", "module", "teacher" or "student").'
         )
     if all(name.startswith('module.') for name in state):
         return {name.removeprefix('module.'): value for name, value in state.items()}
@@ -87,6 +87,8 @@ def _pair(state: State, origin: str) -> Contents:
 
 def _one_network(state: State) -> tuple[State, str]:
     backbone = _below(state, 'backbone.')
+    if beit.is_official(state) or beit.is_official(backbone):
+        return beit.from_official(state), 'an official BEiT checkpoint'
     if ibot.is_official_vit(backbone):
         return ibot.network_from_official(state), 'a network with timm names'
     if backbone:

@@ -111,6 +111,7 @@ def load_pretrained(
         else:
             state = _best_branch(getattr(contents, part), wanted)
     report = LoadReport(f'{source} ({origin})')
+    state = _spread_shared_table(state, wanted)
     fitted = _fit(module, wanted, state, report)
     if 'tokenizer.' in may_keep:  # filled with a copy of the student when the state is loaded
         report.kept = [name for name in report.kept if not name.startswith('tokenizer.')]
@@ -167,6 +168,16 @@ def _best_branch(state: State, wanted: Mapping[str, Tensor]) -> State:
         children = {name.split('.')[0] for name in wanted}
         best = {name: value for name, value in best.items() if name.split('.')[0] in children}
     return best
+
+
+def _spread_shared_table(state: State, wanted: Mapping[str, Tensor]) -> State:
+    """Give the table that all blocks of a pretraining share to every block of a model with own tables (BEiT)."""
+    own_name, shared_name = '.attn.relative_position_bias_table', 'rel_pos_bias.relative_position_bias_table'
+    shared = next((name for name in state if name.endswith(shared_name)), None)
+    own = [name for name in wanted if name.endswith(own_name) and name not in state]
+    if shared is None or shared in wanted or not own:
+        return state
+    return {name: v for name, v in state.items() if name != shared} | dict.fromkeys(own, state[shared])
 
 
 def _fit(module: nn.Module, wanted: Mapping[str, Tensor], state: State, report: LoadReport) -> State:

@@ -1,0 +1,107 @@
+"""Names in the published BEiT checkpoints (pretraining, fine-tuned, segmentation) and in ours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from mim_plugin.checkpoints.formats import ibot
+from mim_plugin.errors import CheckpointError
+
+__all__ = ['from_official', 'is_official', 'official_name', 'to_official']
+
+# (official, ours), see the tables of iBOT's file, from which BEiT's differ in the mask token and what it adds.
+BACKBONE_NAMES = (
+    ('mask_token', 'mask_token'),
+    ('rel_pos_bias.*', 'rel_pos_bias.*'),
+    *(row for row in ibot.BACKBONE_NAMES if row[1] != 'mask_token'),
+)
+PRETRAIN_HEAD_NAMES = (('lm_head.*', 'head.linear.*'),)
+CLASSIFIER_HEAD_NAMES = (('head.*', 'head.*'),)
+# BEiT's segmentation backbone holds the pyramid, which is a neck of ours.
+NECK_NAMES = tuple((f'fpn{i + 1}.*', f'neck.levels.{i}.*') for i in range(4))
+TABLE = (
+    *PRETRAIN_HEAD_NAMES,
+    *CLASSIFIER_HEAD_NAMES,
+    *NECK_NAMES,
+    *((left, f'backbone.{right}') for left, right in BACKBONE_NAMES),
+)
+
+_INDEX = 'relative_position_index'
+State = dict[str, Tensor]
+
+
+def is_official(state: Mapping[str, Tensor]) -> bool:
+    """Whether names are those of an official BEiT model, without prefix.
+
+    Its blocks are named like those of timm and iBOT; only BEiT has biases for queries and values, a
+    relative position bias, or a head of codes.
+    """
+    own = ('.attn.q_bias', 'relative_position_bias_table', _INDEX, 'lm_head.weight')
+    return ibot.is_official_vit(state) and any(name.endswith(own) for name in state)
+
+
+def official_name(name: str) -> str | None:
+    """The official name of a parameter of ours: ``backbone.*``, ``head.*`` or ``neck.*``."""
+    return ibot.rename(name, TABLE, backwards=True)
+
+
+def from_official(state: Mapping[str, Tensor]) -> State:
+    """Convert a flat state dict to our names.
+
+    Index buffers are left out, ours follow from the size of the grid. Names with the prefix ``backbone.``
+    (segmentation files) lose it first; names that no table knows, such as those of the heads of a segmenter, are kept.
+
+    Args:
+        state: Names with or without ``backbone.``.
+
+    Returns:
+        ``backbone.*``, and of what the file has ``head.*`` and ``neck.*``.
+    """
+    converted = {}
+    for name, value in state.items():
+        if not name.endswith(_INDEX):
+            name = name.removeprefix('backbone.')
+            converted[ibot.rename(name, TABLE) or name] = value
+    return converted
+
+
+def to_official(state: Mapping[str, Tensor], grid: tuple[int, int] | None = None) -> dict[str, State]:
+    """Convert the state dict of our ``BEiT`` or ``MIMClassifier`` to the layout of the official files.
+
+    Args:
+        state: ``state_dict()`` of the algorithm.
+        grid: Rows and columns of patches, for the index buffers; None for a square of them.
+
+    Returns:
+        ``model``: the official names with their index buffers.
+
+    Raises:
+        CheckpointError: The tables do not fit the grid.
+    """
+    official = {}
+    for name, value in state.items():
+        new = official_name(name)
+        if new is None:
+            continue
+        official[new] = value
+        if new.endswith('relative_position_bias_table'):
+            official[new.replace('relative_position_bias_table', _INDEX)] = _index(value, grid)
+    return {'model': official}
+
+
+def _index(table: Tensor, grid: tuple[int, int] | None) -> Tensor:
+    from mim_plugin.models.layers import relative_position_index  # the models import this package
+
+    offsets = len(table) - 3
+    if grid is None:
+        side = (math.isqrt(offsets) + 1) // 2
+        grid = (side, side)
+    if (2 * grid[0] - 1) * (2 * grid[1] - 1) != offsets:
+        raise CheckpointError(
+            f'A relative position bias of {len(table)} rows does not belong to a grid of {tuple(grid)} patches; '
+            'give the grid of the model.'
+        )
+    return relative_position_index(tuple(grid))
