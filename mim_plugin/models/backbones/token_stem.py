@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mim_plugin.errors import ConfigError
+from mim_plugin.models.backbones.base import MIMBackbone
 from mim_plugin.models.layers import PatchEmbed, resize_positions, sincos_positions
 from mim_plugin.models.layers.pos_embed import RESIZE_RULES
 
@@ -17,7 +17,7 @@ __all__ = ['TokenStem']
 POSITIONS = ('absolute', 'sincos', None)
 
 
-class TokenStem(BaseModule):
+class TokenStem(MIMBackbone):
     """Base of a backbone: images to tokens ([CLS], registers, patches row by row) with positions.
 
     Parameters are direct members, so that a checkpoint has the usual names (``cls_token``, ``pos_embed``, ...).

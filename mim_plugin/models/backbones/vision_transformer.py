@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 import torch
-from mmengine.model.weight_init import update_init_info
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -138,19 +137,6 @@ class MIMVisionTransformer(TokenStem):
             for i in range(self.num_layers)
         )
 
-    def init_weights(self) -> None:
-        """Follow ``init_cfg``; the starting values of the constructor are kept without it."""
-        if not isinstance(self.init_cfg, dict) or self.init_cfg['type'] != 'Pretrained':
-            super().init_weights()
-            return
-        from mim_plugin.checkpoints import load_pretrained
-
-        options = {key: self.init_cfg[key] for key in ('part', 'prefix', 'strict') if key in self.init_cfg}
-        load_pretrained(self, self.init_cfg['checkpoint'], **options)
-        if hasattr(self, '_params_init_info'):  # what mmengine logs about each parameter
-            update_init_info(self, f'Loaded from {self.init_cfg["checkpoint"]}')
-        self._is_init = True
-
     def _frozen_modules(self) -> list[nn.Module]:
         if self.frozen_stages < 0:
             return []
@@ -161,19 +147,8 @@ class MIMVisionTransformer(TokenStem):
             frozen += [self.ln1, self.ln2]
         return frozen
 
-    def _freeze(self) -> None:
-        for module in self._frozen_modules():
-            module.requires_grad_(False)
-        if self.frozen_stages >= 0:
-            for token in self.stem_tokens():
-                token.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> MIMVisionTransformer:
-        """Switch the mode; frozen parts stay in evaluation mode."""
-        super().train(mode)
-        for module in self._frozen_modules():
-            module.eval()
-        return self
+    def _frozen_tokens(self) -> list[nn.Parameter]:
+        return self.stem_tokens() if self.frozen_stages >= 0 else []
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Features for a task's neck or head.

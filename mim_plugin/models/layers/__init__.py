@@ -5,12 +5,14 @@ from mim_plugin.models.layers.block import FeedForward, TransformerBlock
 from mim_plugin.models.layers.drop_path import DropPath
 from mim_plugin.models.layers.layer_scale import LayerScale
 from mim_plugin.models.layers.patch_embed import PatchEmbed
+from mim_plugin.models.layers.patch_merging import PatchMerging
 from mim_plugin.models.layers.pos_embed import resize_positions, sincos_positions
 from mim_plugin.models.layers.relative_bias import (
     RelativePositionBias,
     relative_position_bias,
     relative_position_index,
 )
+from mim_plugin.models.layers.window_attention import SwinBlock
 
 __all__ = [
     'DropPath',
@@ -18,7 +20,9 @@ __all__ = [
     'LayerScale',
     'MultiheadAttention',
     'PatchEmbed',
+    'PatchMerging',
     'RelativePositionBias',
+    'SwinBlock',
     'TransformerBlock',
     'relative_position_bias',
     'relative_position_index',

@@ -51,7 +51,9 @@ class MultiheadAttention(nn.Module):
             self.v_bias = nn.Parameter(torch.zeros(dims))
         else:
             self.q_bias = self.v_bias = None
-        self.relative_position_bias_table = None if window is None else relative_bias_table(window, num_heads)
+        self.relative_position_bias_table = None
+        if window is not None:
+            self.relative_position_bias_table = relative_bias_table(window, num_heads, num_prefix)
         self.proj = nn.Linear(dims, dims)
         self.gamma1 = layer_scale(dims, layer_scale_init)
 

@@ -21,12 +21,14 @@ class PatchEmbed(nn.Module):
         in_channels: Channels of the image.
         dims: Width ``D`` of a token.
         patch_size: Side of a patch in pixels.
+        norm_eps: Epsilon of a layer norm of the patch vectors; None = no norm.
     """
 
-    def __init__(self, in_channels: int, dims: int, patch_size: int) -> None:
+    def __init__(self, in_channels: int, dims: int, patch_size: int, norm_eps: float | None = None) -> None:
         super().__init__()
         self.patch_size = patch_size
         self.projection = nn.Conv2d(in_channels, dims, patch_size, stride=patch_size)
+        self.norm = nn.Identity() if norm_eps is None else nn.LayerNorm(dims, eps=norm_eps)
 
     def grid_size(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of patches that cover an image of ``height`` x ``width`` pixels."""
@@ -51,4 +53,4 @@ class PatchEmbed(nn.Module):
         bottom, right = rows * self.patch_size - height, columns * self.patch_size - width
         if bottom or right:
             images = F.pad(images, (0, right, 0, bottom))
-        return self.projection(images).flatten(2).transpose(1, 2), (rows, columns)
+        return self.norm(self.projection(images).flatten(2).transpose(1, 2)), (rows, columns)

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 from mim_plugin.models.layers.tensor_cache import tensor_cache
 
-__all__ = ['RelativePositionBias', 'relative_bias_table', 'relative_position_bias', 'relative_position_index']
+__all__ = [
+    'RelativePositionBias',
+    'aligned_position_bias',
+    'relative_bias_table',
+    'relative_position_bias',
+    'relative_position_index',
+]
 
 # Fused attention kernels want rows of the bias that start at multiples of 16 elements; without
 # this they copy the bias in every layer.
@@ -17,9 +23,13 @@ _ALIGNMENT = 16
 Grid = tuple[int, int]
 
 
-def relative_bias_table(window: Grid, num_heads: int) -> nn.Parameter:
-    """Zeros ``((2h - 1) * (2w - 1) + 3, num_heads)``: one row for each offset of two patches and three for [CLS]."""
-    return nn.Parameter(torch.zeros((2 * window[0] - 1) * (2 * window[1] - 1) + 3, num_heads))
+def relative_bias_table(window: Grid, num_heads: int, num_prefix: int = 1) -> nn.Parameter:
+    """Zeros ``((2h - 1) * (2w - 1) + 3, num_heads)``: one row for each offset of two patches and three for [CLS].
+
+    Without prefix tokens (``num_prefix=0``, as in Swin) the last three rows are left out.
+    """
+    num_offsets = (2 * window[0] - 1) * (2 * window[1] - 1)
+    return nn.Parameter(torch.zeros(num_offsets + (3 if num_prefix else 0), num_heads))
 
 
 def relative_position_index(window: Grid, num_prefix: int = 1) -> Tensor:
@@ -58,20 +68,25 @@ def _aligned_index(window: Grid, num_prefix: int, device: torch.device) -> Tenso
     return F.pad(index, (0, -index.shape[1] % _ALIGNMENT)).to(device)
 
 
+def aligned_position_bias(table: Tensor, window: Grid, num_prefix: int = 1) -> Tensor:
+    """As :func:`relative_position_bias`, with rows filled up to a length that fused kernels like, ``T' >= T``."""
+    index = _aligned_index(tuple(window), num_prefix, table.device)
+    return table.t().index_select(1, index.flatten()).unflatten(1, index.shape).unsqueeze(0)
+
+
 def relative_position_bias(table: Tensor, window: Grid, num_prefix: int = 1) -> Tensor:
     """Look the bias of all pairs of tokens up.
 
     Args:
-        table: ``((2h - 1) * (2w - 1) + 3, heads)``.
+        table: ``((2h - 1) * (2w - 1) + 3, heads)``; without the last three rows if there are no prefix tokens.
         window: Grid ``(h, w)`` of patches.
         num_prefix: Number of tokens before the patches.
 
     Returns:
         ``(1, heads, T, T)``, to be added to the attention logits.
     """
-    index = _aligned_index(tuple(window), num_prefix, table.device)
-    bias = table.t().index_select(1, index.flatten()).unflatten(1, index.shape)
-    return bias[None, ..., : len(index)]
+    bias = aligned_position_bias(table, window, num_prefix)
+    return bias[..., : bias.shape[-2]]
 
 
 class RelativePositionBias(nn.Module):
