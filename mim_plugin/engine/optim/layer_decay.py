@@ -102,7 +102,7 @@ def layer_decay_groups(
 class LayerDecayOptimWrapperConstructor(MIMOptimWrapperConstructor):
     """Builds optimizer and wrapper with layer-wise learning rates, for any model with a backbone that knows its depths.
 
-    ``optim_wrapper=dict(constructor='LayerDecayOptimWrapperConstructor', paramwise_cfg=dict(layer_decay_rate=0.65), ...)``
+    ``constructor='LayerDecayOptimWrapperConstructor', paramwise_cfg=dict(layer_decay_rate=0.65)`` in ``optim_wrapper``.
 
     Args:
         optim_wrapper_cfg: Config of the wrapper with its ``optimizer``, which must say ``lr``.
@@ -121,7 +121,7 @@ class LayerDecayOptimWrapperConstructor(MIMOptimWrapperConstructor):
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
         rate = self.paramwise['layer_decay_rate']
         if not 0 < rate <= 1:
-            raise ConfigError(f'paramwise_cfg.layer_decay_rate={rate} is not in (0, 1]; BEiT and iBOT use 0.65 to 0.95.')
+            raise ConfigError(f'paramwise_cfg.layer_decay_rate={rate} is not in (0, 1]; set it to 0.65 to 0.95.')
         if 'lr' not in self.optimizer_cfg:
             raise ConfigError('Layer-wise learning rates are shares of optimizer.lr; set it in optim_wrapper.')
 

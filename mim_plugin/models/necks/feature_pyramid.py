@@ -64,7 +64,7 @@ class FeaturePyramid(BaseModule):
             ConfigError: There are not four maps.
         """
         if len(maps) != len(self.levels):
-            raise ConfigError(f'FeaturePyramid needs 4 maps and got {len(maps)}; name 4 blocks in backbone.out_indices.')
+            raise ConfigError(f'FeaturePyramid got {len(maps)} maps, not 4; name 4 blocks in backbone.out_indices.')
         return tuple(level(features) for level, features in zip(self.levels, maps))
 
 

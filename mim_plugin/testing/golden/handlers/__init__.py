@@ -3,6 +3,9 @@
 from collections.abc import Callable
 
 from mim_plugin.testing.golden.case import Answers, Case
+from mim_plugin.testing.golden.handlers.beit_model import beit_finetune
+from mim_plugin.testing.golden.handlers.beit_step import beit_mim_step
+from mim_plugin.testing.golden.handlers.dvae import dalle_decoder, dalle_encoder, dvae_forward
 from mim_plugin.testing.golden.handlers.evaluation import eval_knn, eval_linear_features
 from mim_plugin.testing.golden.handlers.ibot_loss import ibot_loss, ibot_loss_distributed
 from mim_plugin.testing.golden.handlers.ibot_model import ibot_head, ibot_vit_forward
@@ -15,6 +18,11 @@ from mim_plugin.testing.golden.handlers.unknown import UnknownCase
 __all__ = ['HANDLERS', 'UnknownCase']
 
 HANDLERS: dict[str, Callable[[Case], Answers]] = {
+    'beit_finetune': beit_finetune,
+    'beit_mim_step': beit_mim_step,
+    'dalle_decoder': dalle_decoder,
+    'dalle_encoder': dalle_encoder,
+    'dvae_forward': dvae_forward,
     'eval_knn': eval_knn,
     'eval_linear_features': eval_linear_features,
     'ibot_head': ibot_head,
