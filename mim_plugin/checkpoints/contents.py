@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mim_plugin.checkpoints.formats import beit, ibot
+from mim_plugin.checkpoints.formats import beit, ibot, swin
 from mim_plugin.errors import CheckpointError
 
 __all__ = ['Contents', 'contents_of', 'state_dict_of']
@@ -88,17 +88,19 @@ def _pair(state: State, origin: str) -> Contents:
 def _one_network(state: State) -> tuple[State, str]:
     backbone = _below(state, 'backbone.')
     if beit.is_official(state) or beit.is_official(backbone):
-        return beit.from_official(state), 'an official BEiT checkpoint'
-    if ibot.is_official_vit(backbone):
+        return beit.from_official(state), 'a network with BEiT names'
+    if ibot.is_official_vit(backbone) or swin.is_official(backbone):
         return ibot.network_from_official(state), 'a network with timm names'
+    if swin.is_ours(backbone) or swin.is_ours(state):
+        state = swin.without_buffers(state)
     if backbone:
         return state, 'one network'
-    if ibot.is_official_vit(state):
+    if ibot.is_official_vit(state) or swin.is_official(state):
         state, origin = ibot.backbone_from_official(state), 'a backbone with timm names'
     else:
         state, origin = ibot.head_from_official(state), 'one network'
     if any(name.startswith('patch_embed.') for name in state):
-        state = {f'backbone.{name}': value for name, value in state.items()}
+        state = {name if name.startswith('head.') else f'backbone.{name}': value for name, value in state.items()}
     return state, origin
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from mim_plugin.checkpoints.formats import ibot
+from mim_plugin.checkpoints.formats.names import rename
 from mim_plugin.errors import CheckpointError
 
 __all__ = ['from_official', 'is_official', 'official_name', 'to_official']
@@ -36,16 +37,16 @@ State = dict[str, Tensor]
 def is_official(state: Mapping[str, Tensor]) -> bool:
     """Whether names are those of an official BEiT model, without prefix.
 
-    Its blocks are named like those of timm and iBOT; only BEiT has biases for queries and values, a
-    relative position bias, or a head of codes.
+    Its blocks are named like those of timm and iBOT. What tells it: biases for queries and values, a relative
+    position bias, a head of codes, or a pyramid in the backbone (which iBOT's dense tasks took over).
     """
-    own = ('.attn.q_bias', 'relative_position_bias_table', _INDEX, 'lm_head.weight')
+    own = ('.attn.q_bias', 'relative_position_bias_table', _INDEX, 'lm_head.weight', 'fpn1.0.weight')
     return ibot.is_official_vit(state) and any(name.endswith(own) for name in state)
 
 
 def official_name(name: str) -> str | None:
     """The official name of a parameter of ours: ``backbone.*``, ``head.*`` or ``neck.*``."""
-    return ibot.rename(name, TABLE, backwards=True)
+    return rename(name, TABLE, backwards=True)
 
 
 def from_official(state: Mapping[str, Tensor]) -> State:
@@ -64,7 +65,7 @@ def from_official(state: Mapping[str, Tensor]) -> State:
     for name, value in state.items():
         if not name.endswith(_INDEX):
             name = name.removeprefix('backbone.')
-            converted[ibot.rename(name, TABLE) or name] = value
+            converted[rename(name, TABLE) or name] = value
     return converted
 
 

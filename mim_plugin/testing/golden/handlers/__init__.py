@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from mim_plugin.testing.golden.case import Answers, Case
+from mim_plugin.testing.golden.handlers.beit_init import beit_init
 from mim_plugin.testing.golden.handlers.beit_model import beit_finetune
 from mim_plugin.testing.golden.handlers.beit_step import beit_mim_step
+from mim_plugin.testing.golden.handlers.dense import beit_seg_backbone, ibot_dense_backbone
 from mim_plugin.testing.golden.handlers.dvae import dalle_decoder, dalle_encoder, dvae_forward
 from mim_plugin.testing.golden.handlers.evaluation import eval_knn, eval_linear_features
 from mim_plugin.testing.golden.handlers.ibot_loss import ibot_loss, ibot_loss_distributed
@@ -19,16 +21,20 @@ __all__ = ['HANDLERS', 'UnknownCase']
 
 HANDLERS: dict[str, Callable[[Case], Answers]] = {
     'beit_finetune': beit_finetune,
+    'beit_init': beit_init,
     'beit_mim_step': beit_mim_step,
+    'beit_seg_backbone': beit_seg_backbone,
     'dalle_decoder': dalle_decoder,
     'dalle_encoder': dalle_encoder,
     'dvae_forward': dvae_forward,
     'eval_knn': eval_knn,
     'eval_linear_features': eval_linear_features,
+    'ibot_det_backbone': ibot_dense_backbone,
     'ibot_head': ibot_head,
     'ibot_lars': ibot_lars,
     'ibot_loss': ibot_loss,
     'ibot_loss_distributed': ibot_loss_distributed,
+    'ibot_seg_backbone': ibot_dense_backbone,
     'ibot_vit_forward': ibot_vit_forward,
     'ibot_vit_step': ibot_vit_step,
     'masks_ibot': masks_ibot,
