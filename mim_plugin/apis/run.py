@@ -24,13 +24,14 @@ from mmengine.runner import Runner
 
 from mim_plugin.apis.config_errors import check_top_level_keys, explain_build_errors, read_config
 from mim_plugin.apis.config_tree import type_name
+from mim_plugin.apis.token_caches import check_token_caches
 from mim_plugin.engine.unwrap import unwrap
 from mim_plugin.errors import CheckpointError, ConfigError, MIMError
 
 __all__ = ['build_runner', 'find_last_checkpoint', 'prepare_config', 'run_tool', 'test', 'train']
 
 _CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'interrupt*.pth')
-_OWN_ALGORITHMS = ('IBOT', 'BEiT')
+_OWN_ALGORITHMS = ('IBOT', 'DINO', 'DenseDINO', 'BEiT', 'BEiTDINO', 'DiscreteVAE')
 _VALIDATION_HOOKS = ('FrozenFeatureHook',)
 
 
@@ -102,6 +103,7 @@ def build_runner(cfg: Config) -> Runner:
 def train(cfg: Config) -> Runner:
     """Train as the config says; returns the Runner after the last step."""
     _require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper', remedy='is it a config for test.py?')
+    check_token_caches(cfg)
     runner = build_runner(cfg)
     with explain_build_errors(cfg):
         runner.train()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mim_plugin.checkpoints import read  # noqa: F401  (registers the safe reader)
 from mim_plugin.checkpoints.contents import Contents, contents_of, state_dict_of
-from mim_plugin.checkpoints.formats import ibot
+from mim_plugin.checkpoints.formats import ibot, swin
 from mim_plugin.errors import CheckpointError
 
 __all__ = ['LoadReport', 'load_pretrained']
@@ -25,11 +25,11 @@ __all__ = ['LoadReport', 'load_pretrained']
 State = dict[str, Tensor]
 
 # May be in the file and not in the model: the mask token serves pretraining only, and there is no final norm
-# where raw tokens are read.
-_MAY_BE_UNUSED = re.compile(r'(^|\.)mask_token$|(^|backbone\.)ln[12]\.(weight|bias)$')
-# May be in the model and not in the file. The norm of the mean patch often starts anew.
+# where raw tokens are read; which stages of a Swin transformer give outputs, each with its norm, is the task's choice.
+_MAY_BE_UNUSED = re.compile(r'(^|\.)mask_token$|(^|backbone\.)(ln[12]|norm\d+)\.(weight|bias)$')
+# May be in the model and not in the file. The norm of the mean patch often starts anew, as do those of early stages.
 _MAY_KEEP = re.compile(
-    r'(^|\.)mask_token$|(^|backbone\.)ln2\.(weight|bias)$|relative_position_index$|num_batches_tracked$'
+    r'(^|\.)mask_token$|(^|backbone\.)(ln2|norm[012])\.(weight|bias)$|relative_position_index$|num_batches_tracked$'
 )
 
 
@@ -73,7 +73,7 @@ def load_pretrained(
 
     The kind of the file and its names are recognised, see
     :func:`mim_plugin.checkpoints.contents_of`. Absolute positions are resized
-    (bicubic, to the exact grid) when the model's grid differs.
+    (bicubic, to the exact grid) when the model's grid differs, and so are the bias tables of Swin windows.
 
     A whole algorithm (with ``backbone`` and ``tokenizer.backbone``) takes both networks and
     the centres. From a file with one network it takes that for both, so that a
@@ -135,7 +135,9 @@ def _describe(contents: Contents, module: nn.Module, part: str) -> str:
 def _below_prefix(checkpoint: Mapping[str, Any], prefix: str) -> State:
     prefix = prefix.rstrip('.') + '.' if prefix else ''
     state = {name.removeprefix(prefix): v for name, v in state_dict_of(checkpoint).items() if name.startswith(prefix)}
-    return ibot.backbone_from_official(state) if ibot.is_official_vit(state) else state
+    if swin.is_ours(state):
+        return swin.without_buffers(state)
+    return ibot.backbone_from_official(state) if ibot.is_official_vit(state) or swin.is_official(state) else state
 
 
 def _both_networks(contents: Contents, wanted: Mapping[str, Tensor]) -> tuple[State, tuple[str, ...]]:
@@ -143,10 +145,10 @@ def _both_networks(contents: Contents, wanted: Mapping[str, Tensor]) -> tuple[St
     student, teacher, may_keep = contents.student, contents.teacher, ()
     if not any(name.startswith('head.') and name in wanted for name in student):
         # A bare backbone, or one with the head of another training.
-        student, teacher, may_keep = _backbone_only(student), _backbone_only(teacher), ('head.',)
+        student, teacher, may_keep = _backbone_only(student), _backbone_only(teacher), ('head.', 'patch_head.')
     state = student | {f'loss_module.{name}': value for name, value in contents.loss.items()}
-    if not contents.loss:
-        may_keep += ('loss_module.',)
+    # DINO's own files know no centre of patches.
+    may_keep += tuple(f'loss_module.{name}' for name in ('center', 'center2') if name not in contents.loss)
     if contents.is_pair:
         state |= {f'tokenizer.{name}': value for name, value in teacher.items()}
         return state, may_keep + tuple(f'tokenizer.{beginning}' for beginning in may_keep)
@@ -192,7 +194,7 @@ def _fit(module: nn.Module, wanted: Mapping[str, Tensor], state: State, report: 
                 report.unused.append(name)
         elif value.shape == target.shape:
             fitted[name] = value
-        elif name.endswith('pos_embed') and (resized := _resize(module, name, value, target)) is not None:
+        elif (resized := _resize(module, name, value, target)) is not None:
             fitted[name] = resized
             report.resized.append(f'{name} {tuple(value.shape)} -> {tuple(resized.shape)}')
         else:
@@ -204,10 +206,16 @@ def _fit(module: nn.Module, wanted: Mapping[str, Tensor], state: State, report: 
 
 
 def _resize(module: nn.Module, name: str, value: Tensor, target: Tensor) -> Tensor | None:
-    """Positions for the model's grid, or None when the file's are no square grid or of another width."""
+    """Positions for the model's grid or window, or None when the file's are no square or of another width."""
     from mim_plugin.models.layers import resize_positions  # the models import this package
 
     owner = module.get_submodule(name.rpartition('.')[0])
+    if name.endswith('w_msa.relative_position_bias_table') and value.shape[1] == target.shape[1]:
+        # A row for each offset in a window, which is square: resized like a picture of the offsets.
+        source, offsets = math.isqrt(len(value)), math.isqrt(len(target))
+        return resize_positions(value[None], (source, source), (offsets, offsets), num_prefix=0)[0]
+    if not name.endswith('pos_embed'):
+        return None
     grid = getattr(owner, 'train_grid', None)
     if grid is None or value.ndim != 3 or value.shape[2] != target.shape[2]:
         return None

@@ -51,8 +51,11 @@ class MIMDataPreprocessor(BaseDataPreprocessor):
             ``data`` with ``inputs`` replaced by normalised images ``(B, 3, H, W)``, or
             for views by a dict: ``global`` (G*B, 3, S, S), ``local`` (L*B, 3, s, s) or
             None, ``mask`` (G*B, h, w) bool or None, ``mask_index`` (M,), ``mask_weight``
-            (M,), ``num_global`` G, ``num_local`` L; if wanted, ``target`` (G*B, 3, S', S') or
-            ``ids`` (G*B, h, w) where the pipeline brings them. Crops are crop-major.
+            (M,), ``num_global`` G, ``num_local`` L; the three of local crops under ``local_mask``,
+            ``local_mask_index`` and ``local_mask_weight``; if wanted, ``target`` (G*B, 3, S', S') or
+            ``ids`` (G*B, h, w) where the pipeline brings them. Crops are crop-major. Pairs of patches
+            (``MatchPatches``) are listed like hidden patches: ``match_index`` (M,), ``match_partner`` (M,)
+            and ``match_weight`` (M,).
         """
         inputs = data['inputs']
         if isinstance(inputs, dict):
@@ -74,22 +77,33 @@ class MIMDataPreprocessor(BaseDataPreprocessor):
         elif self.with_target:
             crops = views.get('target') or views['global']
             prepared['target'] = torch.cat([self._to_device(crop) for crop in crops]).float() / 255
-        masks = views.get('mask') or None
-        mask = torch.cat(masks) if masks else None
-        return prepared | self._hidden_patches(mask)
+        if views.get('match'):
+            prepared |= self._matched_patches(views['match'])
+        for key in ('mask', 'local_mask'):
+            masks = views.get(key) or None
+            hidden = self._hidden_patches(torch.cat(masks) if masks else None)
+            prepared |= {name.replace('mask', key): value for name, value in hidden.items()}
+        return prepared
 
     def _hidden_patches(self, mask: Tensor | None) -> dict[str, Tensor | None]:
         if mask is None:
             index, weight = torch.zeros(0, dtype=torch.int64), torch.zeros(0)
         else:
-            count = mask.flatten(1).sum(1)
-            index = mask.flatten().nonzero().squeeze(1)
-            weight = torch.repeat_interleave(1.0 / count.clamp(min=1), count)
+            index, weight = _listed(mask)
         return {
             'mask': None if mask is None else self._to_device(mask),
             'mask_index': self._to_device(index),
             'mask_weight': self._to_device(weight),
         }
+
+    def _matched_patches(self, crops: list[Tensor]) -> dict[str, Tensor]:
+        """Pairs of a patch and its partner in the next crop (of the last crop: in the first)."""
+        partner = torch.cat(crops)  # (G*B, N), -1 for patches without partner
+        rows, patches = partner.shape
+        next_crop = torch.arange(rows).roll(-len(crops[0]))[:, None] * patches
+        index, weight = _listed(partner >= 0)
+        pairs = {'match_index': index, 'match_partner': (partner + next_crop).flatten()[index], 'match_weight': weight}
+        return {name: self._to_device(value) for name, value in pairs.items()}
 
     def _join(self, crops: list[Tensor]) -> Tensor:
         return self._normalise(torch.cat([self._to_device(crop) for crop in crops]))
@@ -101,3 +115,9 @@ class MIMDataPreprocessor(BaseDataPreprocessor):
         if self.device.type == 'cuda' and x.device.type == 'cpu' and self._non_blocking:
             x = x.pin_memory()  # only copies from pinned memory run beside the computation
         return x.to(self.device, non_blocking=self._non_blocking)
+
+
+def _listed(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions of the patches that a mask ``(B, ...)`` names, and one over their number in the same crop."""
+    count = mask.flatten(1).sum(1)
+    return mask.flatten().nonzero().squeeze(1), torch.repeat_interleave(1.0 / count.clamp(min=1), count)

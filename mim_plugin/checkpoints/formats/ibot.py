@@ -11,6 +11,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from mim_plugin.checkpoints.formats import swin
+from mim_plugin.checkpoints.formats.names import rename
+
 __all__ = [
     'backbone_from_official',
     'backbone_to_official',
@@ -24,9 +27,10 @@ __all__ = [
     'network_to_official',
     'official_name',
     'to_official',
+    'value_to_official',
 ]
 
-# (official, ours); `*` stands for the same text on both sides. The first row that fits counts.
+# (official, ours), see `rename`. The names of a Swin backbone stand in a file of their own.
 BACKBONE_NAMES = (
     ('cls_token', 'cls_token'),
     ('pos_embed', 'pos_embed'),
@@ -45,6 +49,7 @@ BACKBONE_NAMES = (
 HEAD_NAMES = (
     ('mlp.*', 'mlp.*'),
     ('mlp2.*', 'mlp2.*'),
+    ('patch_mlp.*', 'patch_mlp.*'),  # ours alone: no published head has an MLP for patches
     ('last_layer.weight_*', 'last_layer.weight_*'),
     ('last_layer2.weight_*', 'last_layer2.weight_*'),
 )
@@ -65,19 +70,8 @@ State = dict[str, Tensor]
 
 def official_name(name: str) -> str | None:
     """The official name of a parameter of ours, ``backbone.*`` or ``head.*``, without ``module.``."""
-    return rename(name, TABLE, backwards=True)
-
-
-def rename(name: str, table: tuple[tuple[str, str], ...], backwards: bool = False) -> str | None:
-    """The partner of a name in a table, or None when the table does not know it."""
-    for pair in table:
-        source, target = reversed(pair) if backwards else pair
-        pattern = re.escape(source).replace(r'\*', '(.+)')
-        if match := re.fullmatch(pattern, name):
-            for text in match.groups():
-                target = target.replace('*', text, 1)
-            return target
-    return None
+    of_swin = swin.official_name(name.removeprefix('backbone.')) if name.startswith('backbone.') else None
+    return f'backbone.{of_swin}' if of_swin else rename(name, TABLE, backwards=True)
 
 
 def is_official(checkpoint: Mapping) -> bool:
@@ -95,11 +89,18 @@ def network_from_official(state: Mapping[str, Tensor]) -> State:
 
     A name that the table does not know is kept, so that a strict load reports it.
     """
-    return {_read_name(name.removeprefix('module.'), TABLE): _read_value(name, value) for name, value in state.items()}
+    state = {name.removeprefix('module.'): value for name, value in state.items()}
+    backbone = _below(state, 'backbone.')
+    if swin.is_official(backbone):
+        backbone = {f'backbone.{name}': value for name, value in swin.backbone_from_official(backbone).items()}
+        state = backbone | {name: value for name, value in state.items() if not name.startswith('backbone.')}
+    return {_read_name(name, TABLE): _read_value(name, value) for name, value in state.items()}
 
 
 def backbone_from_official(state: Mapping[str, Tensor]) -> State:
     """Convert a backbone without prefix (the published backbone files) to our names."""
+    if swin.is_official(state):
+        return swin.backbone_from_official(state)
     return {_read_name(name, BACKBONE_NAMES): _read_value(name, value) for name, value in state.items()}
 
 
@@ -125,7 +126,7 @@ def from_official(checkpoint: Mapping) -> State:
     """
     state = network_from_official(checkpoint['student'])
     state |= {f'tokenizer.{name}': value for name, value in network_from_official(checkpoint['teacher']).items()}
-    loss = loss_from_official(checkpoint.get('ibot_loss') or {})
+    loss = loss_from_official(checkpoint.get('ibot_loss') or checkpoint.get('dino_loss') or {})
     return state | {f'loss_module.{name}': value for name, value in loss.items()}
 
 
@@ -158,16 +159,24 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, State]:
 
 def network_to_official(state: Mapping[str, Tensor]) -> State:
     """Convert one network of ours (``backbone.*``, ``head.*``; other names are left out), without ``module.``."""
-    official = {}
+    official, backbone = {}, _below(state, 'backbone.')
+    if swin.is_ours(backbone):
+        official = {f'backbone.{name}': value for name, value in swin.backbone_to_official(backbone).items()}
+        state = {name: value for name, value in state.items() if not name.startswith('backbone.')}
     for name, value in state.items():
         new = official_name(name)
         if new is not None:
-            official[new] = value.flatten(0, 1) if new.endswith('masked_embed') else value
+            official[new] = value_to_official(new, value)
     return official | _second_names(official)
 
 
+def value_to_official(name: str, value: Tensor) -> Tensor:
+    """Bring the value (or gradient) of a parameter with this official name to the official layout."""
+    return swin.value_to_official(name, value)
+
+
 def backbone_to_official(state: Mapping[str, Tensor]) -> State:
-    """Convert the state dict of a ``MIMVisionTransformer`` to the layout of the published backbone files."""
+    """Convert the state dict of a backbone to the layout of the published backbone files."""
     return _below(network_to_official({f'backbone.{name}': value for name, value in state.items()}), 'backbone.')
 
 

@@ -1,6 +1,7 @@
 """Views: crops, colours and masks."""
 
 from mim_plugin.datasets.transforms.base import Transform
+from mim_plugin.datasets.transforms.cached_tokens import CachedTokenCrop
 from mim_plugin.datasets.transforms.color import ColorJitter, ViewAugmentation
 from mim_plugin.datasets.transforms.crops import MultiCrop, RandomResizedCrop
 from mim_plugin.datasets.transforms.evaluation import CenterCrop, ResizeShortSide
@@ -15,14 +16,17 @@ from mim_plugin.datasets.transforms.masking import (
     block_mask,
     random_mask,
 )
+from mim_plugin.datasets.transforms.matching import MatchPatches
 from mim_plugin.datasets.transforms.two_resolution import TwoResolutionCrop
 
 __all__ = [
     'BEiTMasks',
+    'CachedTokenCrop',
     'CenterCrop',
     'ColorJitter',
     'IgnoreOtherLabels',
     'LoadImagePIL',
+    'MatchPatches',
     'MultiCrop',
     'PackImage',
     'PackViews',

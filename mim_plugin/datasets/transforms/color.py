@@ -118,8 +118,17 @@ class ViewAugmentation:
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Change one RGB image; its size stays."""
-        if rng.random() < self.flip_prob:
+        return self.change(image, rng)[0]
+
+    def change(self, image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, bool]:
+        """The same, and whether the image was flipped."""
+        flipped = rng.random() < self.flip_prob
+        if flipped:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return self.recolor(image, rng), flipped
+
+    def recolor(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """All changes but the flip."""
         if rng.random() < self.jitter_prob:
             image = self.jitter(image, rng)
         if rng.random() < self.gray_prob:

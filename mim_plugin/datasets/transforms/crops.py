@@ -108,8 +108,12 @@ class RandomResizedCrop:
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Cut one crop."""
+        return self.cut(image, rng)[0]
+
+    def cut(self, image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, tuple[int, int, int, int]]:
+        """The same, and the box that was cut, see :func:`random_crop_box`."""
         box = random_crop_box(image.height, image.width, self.scale, self.ratio, rng)
-        return self.resize(image.crop(box), self.size)
+        return self.resize(image.crop(box), self.size), box
 
 
 @TRANSFORMS.register_module()
@@ -143,6 +147,9 @@ class MultiCrop(Transform):
         solarize_threshold: Values from here on are inverted.
         resize: ``'pillow'`` gives the pixels of the published runs. ``'torch'`` is about five
             times faster on processors with AVX2 and **changes grey values** by at most 1.
+        target_size: Size of a second view of every global crop, for a frozen tokenizer: the finished crop,
+            all its changes included, made smaller (Lanczos), so that the tokenizer sees what the student
+            sees. None: no second view.
     """
 
     def __init__(
@@ -167,6 +174,7 @@ class MultiCrop(Transform):
         solarize_prob: float = 0.2,
         solarize_threshold: int = 128,
         resize: str = 'pillow',
+        target_size: int | Sequence[int] | None = None,
     ) -> None:
         if global_crops < 1 or local_crops < 0:
             raise ConfigError(
@@ -179,6 +187,7 @@ class MultiCrop(Transform):
                 'further global and local crops.'
             )
         self.local_crops = local_crops
+        self.target_size = (target_size, target_size) if isinstance(target_size, int) else target_size
         self.global_crop = RandomResizedCrop(global_size, global_scale, ratio, resize)
         self.local_crop = RandomResizedCrop(local_size, local_scale, ratio, resize)
         common = dict(
@@ -196,10 +205,22 @@ class MultiCrop(Transform):
         self.local_augmentation = ViewAugmentation(**common, blur_prob=local)
 
     def transform(self, results: dict) -> dict:
-        """Replace ``img`` (PIL, RGB) by the lists ``global_crops`` and ``local_crops``."""
+        """Replace ``img`` (PIL, RGB) by the lists ``global_crops`` and ``local_crops``.
+
+        ``crop_boxes`` gets where each global crop lies, ``((left, top, right, bottom), flipped)``, and
+        ``target_crops``, if wanted, the tokenizer's views.
+        """
         image, rng = results.pop('img'), self.rng(results)
-        results['global_crops'] = [change(self.global_crop(image, rng), rng) for change in self.global_augmentations]
+        results['global_crops'], results['crop_boxes'] = [], []
+        for augmentation in self.global_augmentations:
+            crop, box = self.global_crop.cut(image, rng)
+            crop, flipped = augmentation.change(crop, rng)
+            results['global_crops'].append(crop)
+            results['crop_boxes'].append((box, flipped))
         results['local_crops'] = [
             self.local_augmentation(self.local_crop(image, rng), rng) for _ in range(self.local_crops)
         ]
+        if self.target_size is not None:
+            size = tuple(self.target_size)[::-1]
+            results['target_crops'] = [crop.resize(size, Image.Resampling.LANCZOS) for crop in results['global_crops']]
         return results

@@ -13,6 +13,8 @@ from mim_plugin.registry import TRANSFORMS
 
 __all__ = ['PackImage', 'PackViews', 'image_to_tensor']
 
+_ARRAYS = {'masks': 'mask', 'local_masks': 'local_mask', 'token_ids': 'ids', 'matches': 'match'}
+
 
 def image_to_tensor(image: Image.Image) -> Tensor:
     """RGB image -> uint8 (3, H, W).
@@ -30,18 +32,19 @@ class PackViews(Transform):
     The result is ``dict(inputs=dict(global=[uint8 (3, S, S)] * G, local=[uint8 (3, s, s)]
     * L, mask=[bool (h, w)] * G))``; without a step that makes masks there is no ``mask``. Steps
     for a frozen tokenizer add ``target=[uint8 (3, S', S')] * G`` (what it sees) or ``ids=[int (h, w)] * G``
-    (what it said). The crops stay uint8: normalisation happens on the device.
+    (what it said); hidden patches of local crops are ``local_mask=[bool (h', w')] * L``, pairs of patches
+    ``match=[int (h * w)] * G``. The crops stay uint8: normalisation happens on the device.
     """
 
     def transform(self, results: dict) -> dict:
-        """Pack ``global_crops``, ``local_crops``, ``target_crops``, ``masks`` and ``token_ids``."""
+        """Pack ``global_crops``, ``local_crops``, ``target_crops`` and the arrays that other steps made of them."""
         inputs = {
             'global': [image_to_tensor(crop) for crop in results['global_crops']],
             'local': [image_to_tensor(crop) for crop in results['local_crops']],
         }
         if 'target_crops' in results:
             inputs['target'] = [image_to_tensor(crop) for crop in results['target_crops']]
-        for key, name in (('masks', 'mask'), ('token_ids', 'ids')):
+        for key, name in _ARRAYS.items():
             if key in results:
                 inputs[name] = [torch.from_numpy(array) for array in results[key]]
         return {'inputs': inputs}

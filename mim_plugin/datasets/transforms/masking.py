@@ -170,11 +170,12 @@ def _add_block(
 
 
 _SHAPES = ('block', 'rand')
+_CROPS = ('global', 'first', 'all')
 
 
 @TRANSFORMS.register_module()
 class PredictionMasks(Transform):
-    """One mask for each global crop.
+    """One mask for each global crop, and for each local crop if wanted.
 
     Args:
         patch_size: Side of a mask cell in pixels: the patch of a ViT; 8 patches (32
@@ -184,6 +185,8 @@ class PredictionMasks(Transform):
         pred_shape: ``'block'`` or ``'rand'``.
         pred_start_epoch: Nothing is hidden before this epoch (counted from 0).
         aspect_range: Range of a block's rows / columns.
+        crops: Where patches are hidden: in 'global' crops, in the 'first' global crop only, or in 'all' crops,
+            for which the teacher must see the local crops, too (iBOT, appendix B, pipelines b, d and c).
     """
 
     def __init__(
@@ -194,19 +197,32 @@ class PredictionMasks(Transform):
         pred_shape: str = 'block',
         pred_start_epoch: int = 0,
         aspect_range: Sequence[float] = (0.3, 1 / 0.3),
+        crops: str = 'global',
     ) -> None:
         if pred_shape not in _SHAPES:
             raise ConfigError(f"pred_shape is '{pred_shape}'; choose one of {', '.join(_SHAPES)}.")
+        if crops not in _CROPS:
+            raise ConfigError(f"crops of PredictionMasks is '{crops}'; choose one of {', '.join(_CROPS)}.")
         self.patch_size = patch_size
         self.ratio = PredictionRatio(pred_ratio, pred_ratio_var)
         self.pred_shape = pred_shape
         self.pred_start_epoch = pred_start_epoch
         self.aspect_range = tuple(aspect_range)
+        self.crops = crops
 
     def transform(self, results: dict) -> dict:
-        """Add ``masks``, a list of bool arrays (h, w), one for each of ``global_crops``."""
+        """Add ``masks``, a list of bool arrays (h, w), one for each of ``global_crops``.
+
+        With ``crops='all'`` also ``local_masks``, one for each of ``local_crops``.
+        """
         rng, epoch = self.rng(results), self._epoch(results)
-        results['masks'] = [self.draw(self._grid(crop.size), rng, epoch)[0] for crop in results['global_crops']]
+        grids = [self._grid(crop.size) for crop in results['global_crops']]
+        shown = len(grids) - 1 if self.crops == 'first' else 0
+        masks = [self.draw(grid, rng, epoch)[0] for grid in grids[: len(grids) - shown]]
+        results['masks'] = masks + [np.zeros(grid, dtype=bool) for grid in grids[len(masks) :]]
+        if self.crops == 'all':
+            local = [self._grid(crop.size, 'local') for crop in results['local_crops']]
+            results['local_masks'] = [self.draw(grid, rng, epoch)[0] for grid in local]
         return results
 
     def draw(self, grid: tuple[int, int], rng: np.random.Generator, epoch: int = 0) -> tuple[np.ndarray, float]:
@@ -233,8 +249,8 @@ class PredictionMasks(Transform):
             )
         return results.get('epoch', 0)
 
-    def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        return grid_of_crop(size, self.patch_size, 'global_size of MultiCrop or patch_size of PredictionMasks')
+    def _grid(self, size: tuple[int, int], kind: str = 'global') -> tuple[int, int]:
+        return grid_of_crop(size, self.patch_size, f'{kind}_size of MultiCrop or patch_size of PredictionMasks')
 
 
 @TRANSFORMS.register_module()
@@ -301,7 +317,7 @@ def grid_of_crop(size: tuple[int, int], patch_size: int, where: str) -> tuple[in
     width, height = size
     if width % patch_size or height % patch_size:
         raise ConfigError(
-            f'Global crops of {height} x {width} pixels do not divide into patches of {patch_size}; change {where}.'
+            f'Crops of {height} x {width} pixels do not divide into patches of {patch_size}; change {where}.'
         )
     return height // patch_size, width // patch_size
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mim_plugin.errors import ConfigError
 from mim_plugin.models.heads.base import PatchHead
 from mim_plugin.models.tokenizers import FrozenTokenizer, Targets
-from mim_plugin.models.tokenizers.base import forget_frozen_tokenizer
+from mim_plugin.models.tokenizers.base import forget_frozen_tokenizer, frozen_prefixes
 from mim_plugin.registry import MODELS
 
 __all__ = ['BEiT', 'build_patch_head', 'build_tokenizer', 'check_grid']
@@ -122,7 +122,7 @@ def build_tokenizer(config: dict) -> FrozenTokenizer:
     tokenizer = MODELS.build(config)
     if not isinstance(tokenizer, FrozenTokenizer):
         raise ConfigError(
-            f'{type(tokenizer).__name__} is not a frozen tokenizer, which model.tokenizer must be; '
+            f'{type(tokenizer).__name__} is not a frozen tokenizer, which BEiT needs; '
             'see docs/tokenizers.md for those that exist.'
         )
     return tokenizer.freeze()
@@ -167,5 +167,6 @@ def check_grid(targets: Targets, views: dict, tokenizer: FrozenTokenizer) -> Non
 
 def leave_out_of_buckets(model: nn.Module) -> None:
     """Tell DistributedDataParallel not to send the frozen tokenizer of ``model`` around."""
-    names = [name for name, _ in (*model.named_parameters(), *model.named_buffers()) if name.startswith('tokenizer.')]
+    prefixes = frozen_prefixes(model)
+    names = [name for name, _ in (*model.named_parameters(), *model.named_buffers()) if name.startswith(prefixes)]
     model._ddp_params_and_buffers_to_ignore = names

@@ -45,7 +45,7 @@ class ProjectionHead(nn.Module):
     """MLP, unit-length bottleneck, weight-normalised prototypes.
 
     Maps [CLS] tokens to K scores and patch tokens to Kp scores. The MLP is common
-    to both, the prototypes are too unless ``shared`` is off.
+    to both unless ``shared_layers`` says less, the prototypes are too unless ``shared`` is off.
 
     Args:
         in_dim: Width D of the tokens.
@@ -61,9 +61,12 @@ class ProjectionHead(nn.Module):
         act: 'gelu' or 'relu'.
         norm_last_layer: Keep the lengths ``g`` of the prototypes at 1.
         shared: Use the prototypes of [CLS] for patches too.
+        shared_layers: Number of first layers of the MLP that [CLS] and patches share; patches have their own
+            from there on (with a norm of their own, if any). None: all of them.
 
     Raises:
-        ConfigError: For an unknown norm or activation, or no bottleneck and one layer.
+        ConfigError: For an unknown norm or activation, no bottleneck and one layer, or a part of the MLP that
+            cannot be shared.
 
     Source: iBOT (arXiv 2111.07832), section 3.2 and Table 17. Parameter names are
     those of the published checkpoints.
@@ -81,6 +84,7 @@ class ProjectionHead(nn.Module):
         act: str = 'gelu',
         norm_last_layer: bool = False,
         shared: bool = True,
+        shared_layers: int | None = None,
     ) -> None:
         super().__init__()
         if act not in _ACTIVATIONS or norm not in (None, *_NORMS):
@@ -92,6 +96,8 @@ class ProjectionHead(nn.Module):
             raise ConfigError(
                 'ProjectionHead without bottleneck needs num_layers >= 2; set num_layers or bottleneck_dim.'
             )
+        shared_layers = num_layers if shared_layers is None else shared_layers
+        _check_sharing(shared, shared_layers, num_layers, bottleneck_dim)
         self.out_dim = out_dim
         self.patch_out_dim = out_dim if shared or patch_out_dim is None else patch_out_dim
         self.shared = shared
@@ -99,8 +105,15 @@ class ProjectionHead(nn.Module):
         # Batch statistics are those of all tokens, so none may be left out.
         self.needs_all_tokens = norm == 'bn'
 
-        norm_layer = _NORMS[norm](hidden_dim) if norm else None
-        self.mlp = _mlp(in_dim, hidden_dim, bottleneck_dim or out_dim, num_layers, norm_layer, _ACTIVATIONS[act])
+        def mlp() -> nn.Module:
+            norm_layer = _NORMS[norm](hidden_dim) if norm else None
+            return _mlp(in_dim, hidden_dim, bottleneck_dim or out_dim, num_layers, norm_layer, _ACTIVATIONS[act])
+
+        self.mlp = mlp()
+        self.patch_mlp = None
+        if shared_layers < num_layers:
+            self.split = shared_layers * (3 if norm else 2)  # modules of the MLP up to there
+            self.patch_mlp = nn.Sequential(*_modules(mlp())[self.split :])
         self.apply(_init_linear)
         # Created after the init pass: prototypes keep the default of a linear layer.
         if self.has_bottleneck:
@@ -123,10 +136,28 @@ class ProjectionHead(nn.Module):
         return self.last_layer2 if self.has_bottleneck else self.mlp2
 
     def embed(self, x: Tensor) -> Tensor:
-        """Map tokens ``(rows, D)`` to what the last layer reads, ``(rows, bottleneck)``."""
-        if not self.has_bottleneck:
-            return self.mlp[:-1](x)
-        return F.normalize(self.mlp(x), dim=-1)
+        """Map [CLS] tokens, or patch tokens where they share its MLP, to what the last layer reads.
+
+        Args:
+            x: ``(rows, D)``.
+
+        Returns:
+            ``(rows, bottleneck)``.
+        """
+        modules = _modules(self.mlp)
+        return self._unit(_run(modules if self.has_bottleneck else modules[:-1], x))
+
+    def embed_both(self, cls: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for [CLS] tokens ``(B, D)`` and patch tokens ``(M, D)``, each by its own MLP."""
+        tokens, sizes = torch.cat([cls, patches]), [len(cls), len(patches)]
+        if self.patch_mlp is None:
+            return self.embed(tokens).split(sizes)
+        modules = _modules(self.mlp)
+        cls, patches = _run(modules[: self.split], tokens).split(sizes)
+        return self._unit(_run(modules[self.split :], cls)), self._unit(self.patch_mlp(patches))
+
+    def _unit(self, z: Tensor) -> Tensor:
+        return F.normalize(z, dim=-1) if self.has_bottleneck else z
 
     def forward(self, tokens: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Scores of all tokens.
@@ -139,8 +170,8 @@ class ProjectionHead(nn.Module):
         """
         if tokens.dim() == 2:
             return self.cls_layer(self.embed(tokens))
-        z = self.embed(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
-        return self.cls_layer(z[:, 0]), self.patch_layer(z[:, 1:])
+        z_cls, z_patches = self.embed_both(tokens[:, 0], tokens[:, 1:].flatten(0, 1))
+        return self.cls_layer(z_cls), self.patch_layer(z_patches).unflatten(0, (len(tokens), -1))
 
     def forward_selected(
         self, cls_tokens: Tensor, patch_tokens: Tensor, patch_index: Tensor, with_patch_mean: bool = False
@@ -162,12 +193,10 @@ class ProjectionHead(nn.Module):
         num_cls = len(cls_tokens)
         patch_tokens = patch_tokens.flatten(0, 1)
         if self.needs_all_tokens or with_patch_mean:
-            z_cls, z_all = self.embed(torch.cat([cls_tokens, patch_tokens])).split([num_cls, len(patch_tokens)])
+            z_cls, z_all = self.embed_both(cls_tokens, patch_tokens)
             z_patch = z_all[patch_index]
         else:
-            z_cls, z_patch = self.embed(torch.cat([cls_tokens, patch_tokens[patch_index]])).split(
-                [num_cls, len(patch_index)]
-            )
+            z_cls, z_patch = self.embed_both(cls_tokens, patch_tokens[patch_index])
         if with_patch_mean:
             z_patch = torch.cat([z_patch, z_all.float().mean(0, keepdim=True).to(z_patch.dtype)])
         if self.shared:  # one product, one weight
@@ -192,6 +221,29 @@ def _mlp(
             layers.append(norm)
         layers.append(act())
     return nn.Sequential(*layers, nn.Linear(hidden_dim, out_dim))
+
+
+def _check_sharing(shared: bool, shared_layers: int, num_layers: int, bottleneck_dim: int) -> None:
+    if not 0 <= shared_layers <= num_layers:
+        raise ConfigError(
+            f'shared_layers={shared_layers} of ProjectionHead is not a number of layers of an MLP of {num_layers}; '
+            f'use 0 to {num_layers}, or None for all.'
+        )
+    if shared_layers < num_layers and (shared or bottleneck_dim == 0):
+        raise ConfigError(
+            f'ProjectionHead shares {shared_layers} of {num_layers} layers of the MLP but the last layer with them all; '
+            'set shared=False, and a bottleneck_dim above 0.'
+        )
+
+
+def _modules(mlp: nn.Module) -> list[nn.Module]:
+    return list(mlp) if isinstance(mlp, nn.Sequential) else [mlp]
+
+
+def _run(modules: list[nn.Module], x: Tensor) -> Tensor:
+    for module in modules:
+        x = module(x)
+    return x
 
 
 def _init_linear(module: nn.Module) -> None:

@@ -6,7 +6,10 @@ import torch
 from mmengine import dist
 from torch import Tensor, nn
 
+from mim_plugin.errors import ConfigError
 from mim_plugin.registry import MODELS
+
+PATCH_TARGETS = ('soft', 'hard')
 
 
 @MODELS.register_module()
@@ -31,8 +34,13 @@ class SelfDistillationLoss(nn.Module):
         patch_center_momentum: The same for patches.
         cls_weight: Weight lambda_1 of the [CLS] term.
         patch_weight: Weight lambda_2 of the patch term.
+        patch_target: 'soft', the teacher's distribution; or 'hard', its likeliest prototype alone.
+        center_patches: Off, patch scores are sharpened without being centred.
 
-    Source: iBOT (arXiv 2111.07832), equations 2 and 3, Algorithm 1.
+    Raises:
+        ConfigError: ``patch_target`` is unknown.
+
+    Source: iBOT (arXiv 2111.07832), equations 2 and 3, Algorithm 1; Table 18 for the last two options.
     """
 
     def __init__(
@@ -46,8 +54,12 @@ class SelfDistillationLoss(nn.Module):
         patch_center_momentum: float = 0.9,
         cls_weight: float = 1.0,
         patch_weight: float = 1.0,
+        patch_target: str = 'soft',
+        center_patches: bool = True,
     ) -> None:
         super().__init__()
+        if patch_target not in PATCH_TARGETS:
+            raise ConfigError(f'patch_target={patch_target!r} of model.loss is unknown; use one of {PATCH_TARGETS}.')
         self.student_temp = student_temp
         self.teacher_temp = teacher_temp
         self.teacher_patch_temp = teacher_patch_temp
@@ -55,6 +67,8 @@ class SelfDistillationLoss(nn.Module):
         self.patch_center_momentum = patch_center_momentum
         self.cls_weight = cls_weight
         self.patch_weight = patch_weight
+        self.hard_patches = patch_target == 'hard'
+        self.center_patches = center_patches
         self.register_buffer('center', torch.zeros(1, out_dim))
         self.register_buffer('center2', torch.zeros(1, 1, patch_out_dim or out_dim))
         self._observed: list[Tensor] = []
@@ -90,19 +104,25 @@ class SelfDistillationLoss(nn.Module):
         Returns:
             Scalar in nats, weighted; 0 with zero gradient when nothing is hidden.
         """
-        prob = ((teacher.float() - self.center2[0]) / self.teacher_patch_temp).softmax(-1)
         log_prob = (student.float() / self.student_temp).log_softmax(-1)
-        return -((prob * log_prob).sum(-1) * weight).sum() / num_images * self.patch_weight
+        scores = teacher.float() - self.center2[0] if self.center_patches else teacher.float()
+        if self.hard_patches:
+            entropy = -log_prob.gather(-1, scores.argmax(-1, keepdim=True)).squeeze(-1)
+        else:
+            entropy = -((scores / self.teacher_patch_temp).softmax(-1) * log_prob).sum(-1)
+        return (entropy * weight).sum() / num_images * self.patch_weight
 
     @torch.no_grad()
-    def observe(self, cls_scores: Tensor, patch_mean: Tensor) -> None:
+    def observe(self, cls_scores: Tensor, patch_mean: Tensor | None = None) -> None:
         """Note the teacher's scores of one batch for the next move of the centres.
 
         Args:
             cls_scores: ``(G * B, K)``.
-            patch_mean: Mean score over all patches of all global crops, ``(1, Kp)``.
+            patch_mean: Mean score over all patches that the teacher saw, ``(1, Kp)``; None where
+                patches are not centred, always or never within a run.
         """
-        self._observed.append(torch.cat([cls_scores.float().mean(0), patch_mean.float()[0]]))
+        patches = [] if patch_mean is None else [patch_mean.float()[0]]
+        self._observed.append(torch.cat([cls_scores.float().mean(0), *patches]))
 
     @torch.no_grad()
     def update_centers(self) -> None:
@@ -112,6 +132,7 @@ class SelfDistillationLoss(nn.Module):
         mean = torch.stack(self._observed).mean(0)
         self._observed.clear()
         dist.all_reduce(mean, op='mean')
-        cls_mean, patch_mean = mean.split([self.center.numel(), self.center2.numel()])
+        cls_mean, patch_mean = mean.tensor_split([self.center.numel()])
         self.center.lerp_(cls_mean.view_as(self.center), 1 - self.center_momentum)
-        self.center2.lerp_(patch_mean.view_as(self.center2), 1 - self.patch_center_momentum)
+        if len(patch_mean):
+            self.center2.lerp_(patch_mean.view_as(self.center2), 1 - self.patch_center_momentum)

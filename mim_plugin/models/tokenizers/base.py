@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mim_plugin.errors import ConfigError
 
-__all__ = ['FrozenTokenizer', 'Targets', 'forget_frozen_tokenizer']
+__all__ = ['FrozenTokenizer', 'Targets', 'forget_frozen_tokenizer', 'frozen_prefixes']
 
 
 @dataclass
@@ -54,12 +54,14 @@ class FrozenTokenizer(nn.Module, ABC):
         vocabulary_size: Number K of codes, for 'ids'.
         value_dims: Numbers a patch, for 'values'.
         has_weights: Whether a missing ``checkpoint`` means random weights.
+        can_decode: Whether :meth:`decode` makes images of targets.
     """
 
     kind: Literal['ids', 'values'] = 'ids'
     vocabulary_size: int | None = None
     value_dims: int | None = None
     has_weights = True
+    can_decode = False
 
     def __init__(self, checkpoint: str | None = None) -> None:
         super().__init__()
@@ -89,6 +91,10 @@ class FrozenTokenizer(nn.Module, ABC):
             CheckpointError: The file is missing, of another kind, or does not fit.
         """
         raise ConfigError(f'{type(self).__name__} has no weights; remove checkpoint={checkpoint!r} from its config.')
+
+    def decode(self, targets: Tensor) -> Tensor:
+        """Images ``(B, 3, H, W)`` with values in [0, 1] of targets as :meth:`encode` gives; see ``can_decode``."""
+        raise ConfigError(f'{type(self).__name__} has no decoder; choose another tokenizer for pictures.')
 
     def init_weights(self) -> None:
         """Read ``checkpoint``, once; called before training starts."""
@@ -130,6 +136,11 @@ class FrozenTokenizer(nn.Module, ABC):
 
 
 def forget_frozen_tokenizer(model: nn.Module, incompatible: Any) -> None:
-    """Post hook of ``load_state_dict``: the weights of ``model.tokenizer`` are not missed in a checkpoint."""
-    missing = incompatible.missing_keys
-    missing[:] = [name for name in missing if not name.startswith('tokenizer.')]
+    """Post hook of ``load_state_dict``: the weights of frozen tokenizers are not missed in a checkpoint."""
+    missing, prefixes = incompatible.missing_keys, frozen_prefixes(model)
+    missing[:] = [name for name in missing if not name.startswith(prefixes)]
+
+
+def frozen_prefixes(model: nn.Module) -> tuple[str, ...]:
+    """Beginnings of the names of what belongs to the frozen tokenizers of ``model``."""
+    return tuple(f'{name}.' for name, module in model.named_modules() if isinstance(module, FrozenTokenizer))

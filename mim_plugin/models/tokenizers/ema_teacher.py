@@ -35,19 +35,28 @@ class EMATeacher(nn.Module):
         self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
 
     @torch.no_grad()
-    def forward(self, images: Tensor, patch_index: Tensor) -> Targets:
+    def forward(self, images: Tensor, patch_index: Tensor | None = None, with_patch_mean: bool = True) -> Targets:
         """Scores of [CLS], of the selected patches, and their mean over all patches.
 
         Args:
-            images: Normalised global crops, ``(B, C, H, W)``.
-            patch_index: ``(M,)`` positions in the flattened ``B * N`` patches.
+            images: Normalised crops, ``(B, C, H, W)``.
+            patch_index: ``(M,)`` positions in the flattened ``B * N`` patches; None = [CLS] alone.
+            with_patch_mean: Also score the mean patch, for a centre.
 
         Returns:
             Targets of kind 'distribution'.
         """
         tokens = self.backbone.forward_tokens(images)
+        if patch_index is None:
+            cls = self.head(tokens[:, 0])
+            return Targets('distribution', cls.new_zeros(0, self.head.patch_out_dim), cls=cls)
+        return self.score(tokens, patch_index, with_patch_mean)
+
+    @torch.no_grad()
+    def score(self, tokens: Tensor, patch_index: Tensor, with_patch_mean: bool = True) -> Targets:
+        """The same for tokens ``(B, T, D)`` of the teacher's backbone."""
         cls, patches, mean = self.head.forward_selected(
-            tokens[:, 0], tokens[:, self.backbone.num_prefix_tokens :], patch_index, with_patch_mean=True
+            tokens[:, 0], tokens[:, self.backbone.num_prefix_tokens :], patch_index, with_patch_mean
         )
         return Targets('distribution', patches, cls=cls, patch_mean=mean)
 

@@ -98,7 +98,7 @@ def test_nothing_is_hidden_before_the_start(rng):
 def test_wrong_settings_are_named(rng):
     with pytest.raises(ConfigError, match="pred_shape is 'random'; choose one of block, rand"):
         PredictionMasks(pred_shape='random')
-    with pytest.raises(ConfigError, match='Global crops of 30 x 32 pixels do not divide into patches of 8'):
+    with pytest.raises(ConfigError, match='Crops of 30 x 32 pixels do not divide into patches of 8'):
         PredictionMasks(patch_size=8)({'global_crops': [Image.new('RGB', (32, 30))], 'rng': rng})
 
 
