@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from mmengine.dataset import pseudo_collate
@@ -27,6 +28,7 @@ __all__ = [
     'few_labels',
     'knn_score',
     'label_score',
+    'load_images',
     'load_labelled_images',
     'score_features',
     'thumbnails',
@@ -74,16 +76,19 @@ def load_labelled_images(folders: ClassFolders, pipeline: Sequence[dict], limit:
     Raises:
         DataError: If a class has no test image.
     """
-    parts = []
-    for root in (folders.train, folders.val):
-        dataset = DATASETS.build({'type': 'ImageFolderLabels', 'data_root': str(root), 'pipeline': list(pipeline)})
-        step = max(1, math.ceil(len(dataset) / limit))
-        parts.append([dataset[i] for i in range(0, len(dataset), step)])
+    parts = [load_images(root, pipeline, limit) for root in (folders.train, folders.val)]
     images = LabelledImages(*parts, folders.names)
     missing = set(range(len(folders.names))) - set(images.labels('test').tolist())
     if missing:
         raise DataError(f'{folders.val} has no image of class {folders.names[min(missing)]}: add some.')
     return images
+
+
+def load_images(folder: Path, pipeline: Sequence[dict], limit: int = MAX_IMAGES) -> list[dict]:
+    """Decodes the images of class folders; see :func:`load_labelled_images`."""
+    dataset = DATASETS.build({'type': 'ImageFolderLabels', 'data_root': str(folder), 'pipeline': list(pipeline)})
+    step = max(1, math.ceil(len(dataset) / limit))
+    return [dataset[i] for i in range(0, len(dataset), step)]
 
 
 def _feature_set(features: torch.Tensor, labels: torch.Tensor) -> FeatureSet:
