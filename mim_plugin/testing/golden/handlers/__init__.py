@@ -6,13 +6,14 @@ from mim_plugin.testing.golden.case import Answers, Case
 from mim_plugin.testing.golden.handlers.beit_init import beit_init
 from mim_plugin.testing.golden.handlers.beit_model import beit_finetune
 from mim_plugin.testing.golden.handlers.beit_step import beit_mim_step
+from mim_plugin.testing.golden.handlers.beit_views import beit_transforms
 from mim_plugin.testing.golden.handlers.dense import beit_seg_backbone, ibot_dense_backbone
 from mim_plugin.testing.golden.handlers.dvae import dalle_decoder, dalle_encoder, dvae_forward
 from mim_plugin.testing.golden.handlers.evaluation import eval_knn, eval_linear_features
 from mim_plugin.testing.golden.handlers.ibot_loss import ibot_loss, ibot_loss_distributed
-from mim_plugin.testing.golden.handlers.ibot_model import ibot_head, ibot_vit_forward
-from mim_plugin.testing.golden.handlers.ibot_step import ibot_vit_step
-from mim_plugin.testing.golden.handlers.masks import masks_ibot
+from mim_plugin.testing.golden.handlers.ibot_model import ibot_forward, ibot_head
+from mim_plugin.testing.golden.handlers.ibot_step import ibot_step
+from mim_plugin.testing.golden.handlers.masks import masks_beit, masks_ibot
 from mim_plugin.testing.golden.handlers.optimizer import ibot_lars, param_groups_ibot
 from mim_plugin.testing.golden.handlers.schedules import schedules_ibot
 from mim_plugin.testing.golden.handlers.unknown import UnknownCase
@@ -24,6 +25,7 @@ HANDLERS: dict[str, Callable[[Case], Answers]] = {
     'beit_init': beit_init,
     'beit_mim_step': beit_mim_step,
     'beit_seg_backbone': beit_seg_backbone,
+    'beit_transforms': beit_transforms,
     'dalle_decoder': dalle_decoder,
     'dalle_encoder': dalle_encoder,
     'dvae_forward': dvae_forward,
@@ -35,8 +37,11 @@ HANDLERS: dict[str, Callable[[Case], Answers]] = {
     'ibot_loss': ibot_loss,
     'ibot_loss_distributed': ibot_loss_distributed,
     'ibot_seg_backbone': ibot_dense_backbone,
-    'ibot_vit_forward': ibot_vit_forward,
-    'ibot_vit_step': ibot_vit_step,
+    'ibot_swin_forward': ibot_forward,
+    'ibot_swin_step': ibot_step,
+    'ibot_vit_forward': ibot_forward,
+    'ibot_vit_step': ibot_step,
+    'masks_beit': masks_beit,
     'masks_ibot': masks_ibot,
     'param_groups_ibot': param_groups_ibot,
     'schedules_ibot': schedules_ibot,

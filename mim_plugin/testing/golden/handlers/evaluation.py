@@ -10,7 +10,6 @@ from mim_plugin.evaluation.knn import knn_accuracy, knn_votes
 from mim_plugin.models.algorithms.feature_extractor import FeatureExtractor
 from mim_plugin.testing.golden.case import Answers, Case
 from mim_plugin.testing.golden.handlers.ibot_model import backbone_config
-from mim_plugin.testing.golden.handlers.unknown import UnknownCase
 
 __all__ = ['eval_knn', 'eval_linear_features']
 
@@ -45,8 +44,6 @@ def _depending_on_ties(votes: Tensor, labels: Tensor) -> int:
 
 def eval_linear_features(case: Case) -> Answers:
     """Features of the last blocks under each pooling mode, at one scale and at three."""
-    if case.settings['arch'] != 'vit':
-        raise UnknownCase(f'arch {case.settings["arch"]!r}')
     outputs = {}
     for num_blocks, avgpool in case.settings['n_and_mode']:
         kinds = {'features': (1.0,)}

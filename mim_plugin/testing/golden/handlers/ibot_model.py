@@ -9,14 +9,26 @@ from torch import Tensor
 
 from mim_plugin.checkpoints import load_pretrained
 from mim_plugin.checkpoints.formats.ibot import head_to_official, official_name
+from mim_plugin.models.layers.window_attention import ShiftWindowAttention
 from mim_plugin.registry import MODELS
 from mim_plugin.testing.golden.case import Answers, Case
 
-__all__ = ['backbone_config', 'head_config', 'ibot_head', 'ibot_vit_forward']
+__all__ = ['backbone_config', 'head_config', 'ibot_forward', 'ibot_head']
 
 
 def backbone_config(settings: dict[str, Any]) -> dict[str, Any]:
-    """Config of the ViT of a case."""
+    """Config of the backbone of a case."""
+    common = {
+        'img_size': settings['img_size'],
+        'patch_size': settings['patch_size'],
+        'mask_token': settings.get('has_mask_token', settings.get('use_masked_im_modeling', False)),
+        'drop_path_rate': settings.get('drop_path', 0.0),
+        'norm_eps': settings.get('norm_eps', 1e-6),
+    }
+    return common | (_swin if settings.get('arch') == 'swin' else _vit)(settings)
+
+
+def _vit(settings: dict[str, Any]) -> dict[str, Any]:
     width = settings['embed_dim']
     return {
         'type': 'MIMVisionTransformer',
@@ -26,15 +38,24 @@ def backbone_config(settings: dict[str, Any]) -> dict[str, Any]:
             'num_heads': settings['num_heads'],
             'feedforward_channels': int(width * settings['mlp_ratio']),
         },
-        'img_size': settings['img_size'],
-        'patch_size': settings['patch_size'],
         'pos_interpolation': 'ibot',
         'qkv_bias': 'qkv' if settings.get('qkv_bias', True) else None,
         'layer_scale': settings.get('layer_scale_init') or 0.0,
-        'mask_token': settings.get('has_mask_token', settings.get('use_masked_im_modeling', False)),
         'mean_pooling': settings.get('use_mean_pooling', False),
-        'drop_path_rate': settings.get('drop_path', 0.0),
-        'norm_eps': settings.get('norm_eps', 1e-6),
+    }
+
+
+def _swin(settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        'type': 'MIMSwinTransformer',
+        'arch': {
+            'embed_dims': settings['embed_dim'],
+            'depths': settings['depths'],
+            'num_heads': settings['num_heads'],
+        },
+        'window_size': settings['window_size'],
+        'mlp_ratio': settings.get('mlp_ratio', 4.0),
+        'qkv_bias': settings.get('qkv_bias', True),
     }
 
 
@@ -60,7 +81,7 @@ def head_config(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def ibot_vit_forward(case: Case) -> Answers:
+def ibot_forward(case: Case) -> Answers:
     """Tokens, attention and intermediate layers for every image of the case."""
     model = MODELS.build(backbone_config(case.settings)).eval()
     load_pretrained(model, {'state_dict': case.weights['backbone']}, logger=None)
@@ -71,11 +92,13 @@ def ibot_vit_forward(case: Case) -> Answers:
                 continue
             key = name.removeprefix('image_')
             tokens = model.forward_tokens(image, case.inputs.get(f'mask_{key}'))
-            outputs |= {f'tokens_{key}': tokens, f'cls_{key}': tokens[:, 0]}
+            # The class token of a ViT, the pooled one of a Swin transformer.
+            outputs |= {f'tokens_{key}': tokens, f'cls_{key}': tokens[:, 0], f'pooled_{key}': tokens[:, 0]}
             outputs[f'last_attention_{key}'] = model.attention_maps(image)[-1]
             for i, layer in enumerate(model.intermediate_tokens(image, case.settings['n_last_blocks'])):
                 outputs[f'intermediate_{key}_{i}'] = layer
-    return Answers(outputs)
+    windows = [[part.window, part.shift] for part in model.modules() if isinstance(part, ShiftWindowAttention)]
+    return Answers(outputs, {'block_window_and_shift': windows})
 
 
 def ibot_head(case: Case) -> Answers:

@@ -9,21 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from mim_plugin.checkpoints import load_pretrained
-from mim_plugin.checkpoints.formats.ibot import official_name, to_official
+from mim_plugin.checkpoints.formats.ibot import official_name, to_official, value_to_official
 from mim_plugin.models import MIMDataPreprocessor
 from mim_plugin.registry import MODELS
 from mim_plugin.testing.golden.case import Answers, Case
 from mim_plugin.testing.golden.handlers.ibot_model import backbone_config, head_config
-from mim_plugin.testing.golden.handlers.unknown import UnknownCase
 from mim_plugin.testing.golden.training import TrainingRun
 
-__all__ = ['build_ibot', 'ibot_vit_step']
+__all__ = ['build_ibot', 'ibot_step']
 
 
 def build_ibot(settings: dict[str, Any]) -> nn.Module:
     """The algorithm of a case."""
-    if settings.get('arch', 'vit') != 'vit':
-        raise UnknownCase(f'iBOT with backbone {settings["arch"]!r}')
     return MODELS.build(
         {
             'type': 'IBOT',
@@ -56,7 +53,7 @@ class _NothingHidden(MIMDataPreprocessor):
         return data
 
 
-def ibot_vit_step(case: Case) -> Answers:
+def ibot_step(case: Case) -> Answers:
     """Run the steps of a case with the algorithm, wrapper, schedulers and hooks of a training run."""
     settings = case.settings
     model = build_ibot(settings)
@@ -137,7 +134,7 @@ class _Recorder:
         raw, clipped = wrapper.raw, wrapper.clipped
         for title, grads in (('grad', raw), ('grad_clipped', clipped)):
             for p, grad in grads.items():
-                self.first_gradients[f'{title}/{self.names[p]}'] = grad.reshape(_official_shape(self.names[p], grad))
+                self.first_gradients[f'{title}/{self.names[p]}'] = value_to_official(self.names[p], grad)
         have = [p for p in self.names if p in raw]
         self.facts |= {
             'grad_norm_order': [self.names[p] for p in have],
@@ -145,10 +142,6 @@ class _Recorder:
             'number_of_clipped_parameters_step0': sum(not torch.equal(raw[p], clipped[p]) for p in have),
             'gradients_cancelled': [self.names[p] for p in have if p not in wrapper.used],
         }
-
-
-def _official_shape(name: str, grad: Tensor) -> torch.Size:
-    return grad.shape[1:] if name.endswith('masked_embed') else grad.shape
 
 
 def _load(model: nn.Module, case: Case) -> None:

@@ -9,11 +9,10 @@ from torch import nn
 
 from mim_plugin.checkpoints.formats.ibot import official_name
 from mim_plugin.engine.optim import pretrain_groups
-from mim_plugin.registry import MODELS, OPTIMIZERS
+from mim_plugin.registry import OPTIMIZERS
 from mim_plugin.testing.golden.case import Answers, Case
-from mim_plugin.testing.golden.handlers.ibot_model import head_config
 from mim_plugin.testing.golden.handlers.ibot_step import build_ibot
-from mim_plugin.testing.golden.handlers.named import NamedModel, swin_parameters
+from mim_plugin.testing.golden.handlers.named import NamedModel
 from mim_plugin.testing.golden.handlers.unknown import UnknownCase
 
 __all__ = ['ibot_lars', 'param_groups_ibot']
@@ -47,7 +46,7 @@ def param_groups_ibot(case: Case) -> Answers:
     settings = case.settings
     if settings['what'] != 'pretrain':
         raise UnknownCase(f'parameter groups for {settings["what"]!r}')
-    model, student, teacher = (_swin_networks if settings['arch'] == 'swin' else _vit_networks)(settings)
+    model, student, teacher = _networks(settings)
     decay, no_decay = _names_of_groups(pretrain_groups(model), student)
     facts = {
         'regularized': decay,
@@ -68,7 +67,7 @@ def _shape(name: str, p: nn.Parameter) -> list[int]:
     return list(p.shape)[1:] if name.endswith('masked_embed') and p.ndim == 3 else list(p.shape)
 
 
-def _vit_networks(settings: dict[str, Any]) -> tuple[nn.Module, Named, Named]:
+def _networks(settings: dict[str, Any]) -> tuple[nn.Module, Named, Named]:
     """The algorithm, and official names of its student's and teacher's parameters."""
     model = build_ibot(settings)
     student, teacher = {}, {}
@@ -77,20 +76,3 @@ def _vit_networks(settings: dict[str, Any]) -> tuple[nn.Module, Named, Named]:
         official = official_name(name.removeprefix('tokenizer.'))
         table[official if table is teacher else f'module.{official}'] = p
     return model, student, teacher
-
-
-def _swin_networks(settings: dict[str, Any]) -> tuple[nn.Module, Named, Named]:
-    """The same for a Swin transformer, of which the rules need names and shapes only."""
-    width = settings['embed_dim'] * 2 ** (len(settings['depths']) - 1)
-    networks = []
-    for prefix, shared, is_student in (
-        ('module.', settings['shared_head'], True),
-        ('', settings['shared_head_teacher'], False),
-    ):
-        head = MODELS.build({**head_config(settings), 'in_dim': width, 'shared': shared})
-        named = {official_name(f'head.{name}'): p for name, p in head.named_parameters()}
-        backbone = swin_parameters(settings, is_student and settings['use_masked_im_modeling'])
-        named = {f'backbone.{name}': p for name, p in backbone.items()} | named
-        networks.append({prefix + name: p for name, p in named.items()})
-    student, teacher = networks
-    return NamedModel(student), student, teacher

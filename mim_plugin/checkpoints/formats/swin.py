@@ -1,0 +1,147 @@
+"""Names of Swin transformers: those of the published iBOT and Swin files and timm's, and ours, which are mmpretrain's.
+
+Two things are more than names. The published code joins the four cells that a merging takes cell by cell, the
+toolboxes and we do it channel by channel (:class:`torch.nn.Unfold`); the weights are permuted. And timm counts a
+merging to the stage after it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from mim_plugin.checkpoints.formats.names import rename
+
+__all__ = [
+    'backbone_from_official',
+    'backbone_to_official',
+    'is_official',
+    'is_ours',
+    'official_name',
+    'value_from_official',
+    'value_to_official',
+    'without_buffers',
+]
+
+# (official, ours), see the tables of iBOT's file. The final norm is numbered by us.
+NAMES = (
+    ('masked_embed', 'mask_token'),
+    ('patch_embed.proj.*', 'patch_embed.projection.*'),
+    ('patch_embed.norm.*', 'patch_embed.norm.*'),
+    ('layers.*.blocks.*.norm1.*', 'stages.*.blocks.*.norm1.*'),
+    ('layers.*.blocks.*.attn.*', 'stages.*.blocks.*.attn.w_msa.*'),
+    ('layers.*.blocks.*.norm2.*', 'stages.*.blocks.*.norm2.*'),
+    ('layers.*.blocks.*.mlp.fc1.*', 'stages.*.blocks.*.ffn.layers.0.0.*'),
+    ('layers.*.blocks.*.mlp.fc2.*', 'stages.*.blocks.*.ffn.layers.1.*'),
+    ('layers.*.downsample.*', 'stages.*.downsample.*'),
+)
+
+_TABLE, _INDEX = 'relative_position_bias_table', 'relative_position_index'
+# They follow from the sizes of windows and images.
+_BUFFERS = (_INDEX, 'attn_mask', 'relative_coords_table')
+
+State = dict[str, Tensor]
+
+
+def is_official(state: Mapping[str, Tensor]) -> bool:
+    """Whether names are those of an official (or timm's) Swin backbone without prefix."""
+    return 'patch_embed.proj.weight' in state and any(re.match(r'layers\.\d+\.blocks\.', name) for name in state)
+
+
+def is_ours(state: Mapping[str, Tensor]) -> bool:
+    """Whether names are those of our Swin, mmpretrain's, mmdetection's or mmsegmentation's, without prefix."""
+    return any(re.match(r'stages\.\d+\.blocks\.\d+\.attn\.w_msa\.', name) for name in state)
+
+
+def official_name(name: str) -> str | None:
+    """The official name of a parameter of our backbone, or None when no Swin has it."""
+    if re.fullmatch(r'norm\d+\.(weight|bias)', name):
+        return re.sub(r'^norm\d+', 'norm', name)
+    return rename(name, NAMES, backwards=True)
+
+
+def backbone_from_official(state: Mapping[str, Tensor]) -> State:
+    """Convert a backbone without prefix to our names and layout; buffers are left out, unknown names kept.
+
+    Args:
+        state: Of the published iBOT or Swin code, or of timm.
+    """
+    merging_of_timm = 'layers.0.downsample.norm.weight' not in state
+    last = _last_stage(state, 'layers')
+    converted = {}
+    for name, value in state.items():
+        if name.endswith(_BUFFERS):
+            continue
+        if merging_of_timm:
+            name = re.sub(r'^layers\.(\d+)\.downsample', lambda m: f'layers.{int(m[1]) - 1}.downsample', name)
+        if name.startswith('norm.'):
+            name = f'norm{last}.{name.removeprefix("norm.")}'
+        else:
+            name = rename(name, NAMES) or name
+        converted[name] = value_from_official(name, value)
+    return converted
+
+
+def backbone_to_official(state: Mapping[str, Tensor]) -> State:
+    """Convert the state dict of a ``MIMSwinTransformer`` to the layout of the published backbone files.
+
+    Index buffers are added. Output norms of other stages than the last have no place there.
+    """
+    last = _last_stage(state, 'stages')
+    official = {}
+    for name, value in state.items():
+        if re.match(r'norm\d+\.', name) and not name.startswith(f'norm{last}.'):
+            continue
+        new = official_name(name)
+        if new is None:
+            continue
+        official[new] = value_to_official(new, value)
+        if new.endswith(_TABLE):
+            official[new.replace(_TABLE, _INDEX)] = _index(len(value))
+    return official
+
+
+def without_buffers(state: Mapping[str, Tensor]) -> State:
+    """Bring a file of a toolbox to the present names: no buffers, and the final norm numbered.
+
+    Args:
+        state: With the prefix ``backbone.`` or without.
+    """
+    norm = f'norm{_last_stage(state, "(?:backbone.)?stages")}.'
+    return {
+        re.sub(r'^(backbone\.)?norm\.', lambda m: (m[1] or '') + norm, name): value
+        for name, value in state.items()
+        if not name.endswith(_BUFFERS)
+    }
+
+
+def value_from_official(name: str, value: Tensor) -> Tensor:
+    """Bring the value of a parameter, given by any of its names, from the official layout to ours."""
+    if name.endswith(('masked_embed', 'mask_token')) and value.ndim == 2:
+        return value.unsqueeze(0)
+    if '.downsample.' in name:  # (column, row, channel) -> (channel, row, column)
+        return value.unflatten(-1, (2, 2, -1)).transpose(-1, -3).flatten(-3)
+    return value
+
+
+def value_to_official(name: str, value: Tensor) -> Tensor:
+    """The reverse of :func:`value_from_official`."""
+    if name.endswith(('masked_embed', 'mask_token')) and value.ndim == 3:
+        return value.squeeze(0)
+    if '.downsample.' in name:
+        return value.unflatten(-1, (-1, 2, 2)).transpose(-1, -3).flatten(-3)
+    return value
+
+
+def _last_stage(state: Mapping[str, Tensor], beginning: str) -> int:
+    return max(int(match[1]) for name in state if (match := re.match(rf'{beginning}\.(\d+)\.', name)))
+
+
+def _index(rows: int) -> Tensor:
+    from mim_plugin.models.layers import relative_position_index  # the models import this package
+
+    side = (math.isqrt(rows) + 1) // 2
+    return relative_position_index((side, side), num_prefix=0)
