@@ -16,6 +16,7 @@ __all__ = [
     'BEiTMasks',
     'PredictionMasks',
     'PredictionRatio',
+    'add_block',
     'beit_block_mask',
     'block_mask',
     'grid_of_crop',
@@ -141,17 +142,28 @@ def _hide_blocks(
     mask = np.zeros(grid, dtype=bool)
     count = 0
     while count < budget:
-        added = _add_block(mask, min(budget - count, limit), smallest, rng, aspect_range)
+        added = add_block(mask, min(budget - count, limit), smallest, rng, aspect_range)
         if added == 0:
             break
         count += added
     return mask
 
 
-def _add_block(
+def add_block(
     mask: np.ndarray, room: float, smallest: float, rng: np.random.Generator, aspect_range: tuple[float, float]
 ) -> int:
-    """Hide one rectangle with 1 to ``room`` new cells; returns the number of new cells, 0 after 10 failures."""
+    """Hide one more rectangle, in place.
+
+    Args:
+        mask: Bool array (rows, columns), True = hidden.
+        room: Largest number of cells that may be added.
+        smallest: Smallest area that is drawn.
+        rng: Source of randomness.
+        aspect_range: Range of the log-uniform aspect ratio, rows / columns.
+
+    Returns:
+        The number of new cells, 0 after 10 failures.
+    """
     rows, columns = mask.shape
     log_low, log_high = math.log(aspect_range[0]), math.log(aspect_range[1])
     for u_area, u_aspect, u_top, u_left in rng.random((_TRIES, 4)).tolist():

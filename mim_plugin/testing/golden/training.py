@@ -19,7 +19,7 @@ from mim_plugin.engine.optim import MIMOptimWrapper, MIMOptimWrapperConstructor
 from mim_plugin.registry import PARAM_SCHEDULERS
 from mim_plugin.testing.golden.handlers.unknown import UnknownCase
 
-__all__ = ['IterationSchedules', 'RecordingOptimWrapper', 'TrainingRun', 'teacher_temperatures']
+__all__ = ['IterationSchedules', 'RecordingOptimWrapper', 'ScheduledGroups', 'TrainingRun', 'teacher_temperatures']
 
 
 class RecordingOptimWrapper(MIMOptimWrapper):
@@ -113,6 +113,31 @@ class IterationSchedules:
         self.run.optim_wrapper.step()  # so that the schedulers find an optimizer that has moved
         self.run.finish_iter()
         return row | {'momentum': self.model.momentum}
+
+
+class ScheduledGroups:
+    """Parameter groups under schedules, without a model.
+
+    Args:
+        groups: Settings of each group: ``lr``, ``weight_decay``.
+        schedules: Configs of ``WarmupCosineParamScheduler``.
+        run: ``epochs`` and ``iters_per_epoch``.
+    """
+
+    def __init__(self, groups: list[dict], schedules: list[dict], run: dict[str, Any]) -> None:
+        params = [{'params': [nn.Parameter(torch.zeros(1))], **group} for group in groups]
+        self.optimizer = torch.optim.AdamW(params)
+        common = {'type': 'WarmupCosineParamScheduler', 'convert_to_iter_based': True, 'epochs': run['epochs']}
+        defaults = {'optimizer': self.optimizer, 'epoch_length': run['iters_per_epoch']}
+        self.schedulers = [PARAM_SCHEDULERS.build({**common, **entry}, default_args=defaults) for entry in schedules]
+
+    def next(self) -> list[dict[str, float]]:
+        """Values of every group at the next iteration."""
+        values = [{key: group[key] for key in ('lr', 'weight_decay')} for group in self.optimizer.param_groups]
+        self.optimizer.step()  # so that the schedulers find an optimizer that has moved
+        for scheduler in self.schedulers:
+            scheduler.step()
+        return values
 
 
 def teacher_temperatures(settings: dict[str, Any]) -> tuple[list[float], list[float]]:

@@ -15,7 +15,7 @@ from mim_plugin.testing.golden.handlers.ibot_model import ibot_forward, ibot_hea
 from mim_plugin.testing.golden.handlers.ibot_step import ibot_step
 from mim_plugin.testing.golden.handlers.masks import masks_beit, masks_ibot
 from mim_plugin.testing.golden.handlers.optimizer import ibot_lars, param_groups_ibot
-from mim_plugin.testing.golden.handlers.schedules import schedules_ibot
+from mim_plugin.testing.golden.handlers.schedules import schedules_beit, schedules_ibot
 from mim_plugin.testing.golden.handlers.unknown import UnknownCase
 
 __all__ = ['HANDLERS', 'UnknownCase']
@@ -44,5 +44,6 @@ HANDLERS: dict[str, Callable[[Case], Answers]] = {
     'masks_beit': masks_beit,
     'masks_ibot': masks_ibot,
     'param_groups_ibot': param_groups_ibot,
+    'schedules_beit': schedules_beit,
     'schedules_ibot': schedules_ibot,
 }

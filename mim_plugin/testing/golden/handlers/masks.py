@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from mim_plugin.testing.golden.block_masks import block_mask_statistics, observation_rules
 from mim_plugin.testing.golden.case import Answers, Case
 from mim_plugin.testing.golden.masks import draw_masks, mask_statistics
 
-__all__ = ['masks_ibot']
+__all__ = ['masks_beit', 'masks_ibot']
+
+
+def masks_beit(case: Case) -> Answers:
+    """Draw BEiT's masks as the data pipeline does, and single blocks, and average over them."""
+    statistics = block_mask_statistics(case.settings)
+    return Answers(statistics, observation_rules(case, statistics))
 
 
 def masks_ibot(case: Case) -> Answers:
