@@ -13,6 +13,7 @@ from mim_plugin.testing.golden.handlers.evaluation import eval_knn, eval_linear_
 from mim_plugin.testing.golden.handlers.ibot_loss import ibot_loss, ibot_loss_distributed
 from mim_plugin.testing.golden.handlers.ibot_model import ibot_forward, ibot_head
 from mim_plugin.testing.golden.handlers.ibot_step import ibot_step
+from mim_plugin.testing.golden.handlers.layer_decay import param_groups_beit
 from mim_plugin.testing.golden.handlers.masks import masks_beit, masks_ibot
 from mim_plugin.testing.golden.handlers.optimizer import ibot_lars, param_groups_ibot
 from mim_plugin.testing.golden.handlers.schedules import schedules_beit, schedules_ibot
@@ -43,6 +44,7 @@ HANDLERS: dict[str, Callable[[Case], Answers]] = {
     'ibot_vit_step': ibot_step,
     'masks_beit': masks_beit,
     'masks_ibot': masks_ibot,
+    'param_groups_beit': param_groups_beit,
     'param_groups_ibot': param_groups_ibot,
     'schedules_beit': schedules_beit,
     'schedules_ibot': schedules_ibot,

@@ -12,6 +12,7 @@ from mim_plugin.engine.optim import pretrain_groups
 from mim_plugin.registry import OPTIMIZERS
 from mim_plugin.testing.golden.case import Answers, Case
 from mim_plugin.testing.golden.handlers.ibot_step import build_ibot
+from mim_plugin.testing.golden.handlers.layer_decay import ibot_layer_groups
 from mim_plugin.testing.golden.handlers.named import NamedModel
 from mim_plugin.testing.golden.handlers.unknown import UnknownCase
 
@@ -42,8 +43,10 @@ def ibot_lars(case: Case) -> Answers:
 
 
 def param_groups_ibot(case: Case) -> Answers:
-    """Which parameters are decayed in pretraining, and which the teacher follows."""
+    """Which parameters are decayed in pretraining, and which the teacher follows; or the groups of a later task."""
     settings = case.settings
+    if settings['what'] in ('finetune', 'segmentation', 'detection'):
+        return ibot_layer_groups(case)
     if settings['what'] != 'pretrain':
         raise UnknownCase(f'parameter groups for {settings["what"]!r}')
     model, student, teacher = _networks(settings)
