@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -10,7 +11,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mim_plugin.datasets.shared import EpochClock, ReadRecord
-from mim_plugin.datasets.transforms import UndecodableImageError
+from mim_plugin.datasets.transforms import Transform, UndecodableImageError
 from mim_plugin.datasets.transforms.randomness import sample_rng
 from mim_plugin.errors import ConfigError, DataError
 
@@ -89,6 +90,7 @@ class ImageDataset(BaseDataset):
             return
         super().full_init()
         self._record = ReadRecord(len(self))
+        self._prepare_steps()
 
     def filter_data(self) -> list[dict]:
         """Refuse a data set without images."""
@@ -100,12 +102,19 @@ class ImageDataset(BaseDataset):
         """Keep only some images, see mmengine's BaseDataset."""
         super().get_subset_(indices)
         self._record = ReadRecord(len(self))
+        self._prepare_steps()
 
     def get_subset(self, indices: int | Sequence[int]) -> ImageDataset:
         """Copy with only some images, see mmengine's BaseDataset."""
         subset = super().get_subset(indices)
         subset._record = ReadRecord(len(subset))
+        subset._prepare_steps()
         return subset
+
+    def image_paths(self) -> list[str]:
+        """Paths of all images, relative to :attr:`image_folder` where they lie in it."""
+        folder = os.path.join(self.image_folder, '')
+        return [self.get_data_info(index)['img_path'].removeprefix(folder) for index in range(len(self))]
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the epoch (from 0) to this data set and its workers; call it before iterating the loader."""
@@ -130,8 +139,9 @@ class ImageDataset(BaseDataset):
         raise DataError(f'{self._source()} holds no image that can be decoded; replace its {len(self)} files.')
 
     def prepare_data(self, idx: int, sample_idx: int | None = None) -> dict:
-        """Run the pipeline on image ``idx`` with the random numbers of sample ``sample_idx``."""
+        """Run the pipeline on image ``idx`` (``image_idx``) with the random numbers of sample ``sample_idx``."""
         results = self.get_data_info(idx)
+        results['image_idx'] = idx
         if sample_idx is not None:
             results['sample_idx'] = sample_idx
         clock = self._clock.get()
@@ -139,6 +149,11 @@ class ImageDataset(BaseDataset):
             seed, results['epoch'] = clock
             results['rng'] = sample_rng(seed, results['epoch'], results['sample_idx'])
         return self.pipeline(results)
+
+    def _prepare_steps(self) -> None:
+        for step in self.pipeline.transforms:
+            if isinstance(step, Transform):
+                step.prepare(self)
 
     def _note_broken(self, index: int, error: UndecodableImageError) -> None:
         print_log(str(error), logger='current', level=logging.WARNING)

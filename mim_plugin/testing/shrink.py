@@ -11,18 +11,21 @@ from typing import Any
 from mmengine.config import Config
 
 from mim_plugin.apis.config_tree import type_name, walk_dicts
+from mim_plugin.models.backbones.swin_transformer import SWIN_ARCHS
 from mim_plugin.models.backbones.vision_transformer import ARCHS
 from mim_plugin.testing.images import write_image_folder, write_segmentation_folder
+from mim_plugin.testing.token_cache import write_random_token_cache
 
 __all__ = ['generate_data', 'shrink']
 
 WIDTH = 64
+SWIN_WIDTH = 16
 IMAGE_SIZE = 64
 BATCH_SIZE = 2
 EPOCHS = 2
 ITERATIONS = 2
 
-_BACKBONES = ('MIMVisionTransformer',)
+_BACKBONES = ('MIMVisionTransformer', 'MIMSwinTransformer')
 _TIED_TO_WIDTH = ('in_dim', 'in_channels', 'embed_dim', 'embed_dims', 'channels')
 _FREE_WIDTHS = ('out_dim', 'patch_out_dim', 'hidden_dim', 'bottleneck_dim', 'vocabulary_size')
 _SIZES = ('img_size', 'size', 'crop_size', 'stride', 'scale', 'global_size', 'local_size', 'target_size')
@@ -35,16 +38,18 @@ def shrink(cfg: Config, folder: str | Path | None = None) -> Config:
     =============  ========================================================================
     part           becomes
     =============  ========================================================================
-    backbone       64 wide, 2 heads, 2 blocks (or one block for each of its outputs)
+    backbone       64 wide, 2 heads, 2 blocks (or one block for each of its outputs); a Swin transformer
+                   16 to 128 wide, 2 blocks in its first stage and 1 in the others
     channels       what is n times the backbone's width stays n times its width
     heads          hidden layers, bottleneck, prototypes and codes at most 64
-    tokenizers     no file of weights
+    tokenizers     no file of weights; a token cache becomes one of random ids
     images         the backbone's image size becomes 64 pixels, all crops, sizes and strides
                    in proportion (multiples of the patch); masks follow from the crops, a number of
                    hidden patches becomes at most 6
     data           folders of four generated images, batches of 2, no worker processes
     neighbours     k of a k-NN metric at most 2
-    schedule       2 epochs of 2 steps (or 2 iterations), warm-ups at most 1, every hook each step
+    schedule       2 epochs of 2 steps (or 2 iterations), warm-ups (and epochs without masks) at most 1,
+                   every hook each step
     start          from random weights; without a GPU nothing else changes
     =============  ========================================================================
 
@@ -59,9 +64,10 @@ def shrink(cfg: Config, folder: str | Path | None = None) -> Config:
     folder = Path(folder or tempfile.mkdtemp(prefix='mim_plugin_shrink_'))
     backbones = [entry for _, entry in walk_dicts(cfg) if type_name(entry) in _BACKBONES]
     for backbone in backbones:
-        _shrink_widths(cfg, _width(backbone))
-        _shrink_sizes(cfg, backbone)
-        _shrink_backbone(backbone)
+        is_swin = type_name(backbone) == 'MIMSwinTransformer'
+        _shrink_widths(cfg, _width(backbone, SWIN_ARCHS if is_swin else ARCHS), SWIN_WIDTH if is_swin else WIDTH)
+        _shrink_sizes(cfg, backbone, 8 * backbone.get('patch_size', 4) if is_swin else backbone.get('patch_size', 16))
+        (_shrink_swin if is_swin else _shrink_backbone)(backbone)
     generate_data(cfg, folder)
     _shrink_masks(cfg)
     _shrink_loaders(cfg)
@@ -91,11 +97,13 @@ def generate_data(cfg: Config, folder: str | Path) -> None:
             for key in ('ann_file', 'classes', 'indices'):
                 dataset.pop(key, None)
         dataset['data_root'] = str(root)
+        if any(type_name(step) == 'CachedTokenCrop' for step in dataset['pipeline']):
+            write_random_token_cache(cfg, dataset, folder / 'tokens')
 
 
-def _width(backbone: dict) -> int:
-    arch = backbone.get('arch', 'base')
-    return (ARCHS[arch] if isinstance(arch, str) else arch)['embed_dims']
+def _width(backbone: dict, archs: dict[str, dict]) -> int:
+    arch = backbone.get('arch', 'tiny' if archs is SWIN_ARCHS else 'base')
+    return (archs[arch] if isinstance(arch, str) else arch)['embed_dims']
 
 
 def _shrink_backbone(backbone: dict) -> None:
@@ -110,9 +118,14 @@ def _shrink_backbone(backbone: dict) -> None:
     backbone['arch'] = dict(embed_dims=WIDTH, num_layers=depth, num_heads=2, feedforward_channels=2 * WIDTH)
 
 
-def _shrink_widths(cfg: Config, width: int) -> None:
+def _shrink_swin(backbone: dict) -> None:
+    # The first stage has a block that shifts; the number of stages stays, because tasks count on it.
+    backbone['arch'] = dict(embed_dims=SWIN_WIDTH, depths=(2, 1, 1, 1), num_heads=(2, 2, 4, 4))
+
+
+def _shrink_widths(cfg: Config, width: int, small: int) -> None:
     def tied(value: int) -> int:
-        return value // width * WIDTH if value % width == 0 else min(value, WIDTH)
+        return value // width * small if value % width == 0 else min(value, WIDTH)
 
     for _, entry in walk_dicts(cfg.get('model')):
         for key in entry.keys() & _TIED_TO_WIDTH:
@@ -121,8 +134,8 @@ def _shrink_widths(cfg: Config, width: int) -> None:
             entry[key] = _map_ints(lambda value: min(value, WIDTH), entry[key])
 
 
-def _shrink_sizes(cfg: Config, backbone: dict) -> None:
-    size, patch = backbone.get('img_size', 224), backbone.get('patch_size', 16)
+def _shrink_sizes(cfg: Config, backbone: dict, patch: int) -> None:
+    size = backbone.get('img_size', 224)
     factor = IMAGE_SIZE / max(IMAGE_SIZE, *(size if isinstance(size, (list, tuple)) else (size,)))
 
     def smaller(value: int) -> int:
@@ -138,6 +151,8 @@ def _shrink_masks(cfg: Config) -> None:
     for _, entry in walk_dicts(cfg):
         if type_name(entry) == 'BEiTMasks':
             entry['num_masked'], entry['min_per_block'] = min(entry.get('num_masked', 75), 6), 2
+        if 'pred_start_epoch' in entry:
+            entry['pred_start_epoch'] = min(entry['pred_start_epoch'], 1)
 
 
 def _shrink_loaders(cfg: Config) -> None:
@@ -175,9 +190,9 @@ def _start_at_random(cfg: Config) -> None:
     for _, entry in walk_dicts(cfg.get('model')):
         if type_name(entry.get('init_cfg') or {}) == 'Pretrained':
             entry['init_cfg'] = None
-    tokenizer = (cfg.get('model') or {}).get('tokenizer') or {}
-    if tokenizer.get('checkpoint'):
-        tokenizer['checkpoint'] = None
+    for _, entry in walk_dicts((cfg.get('model') or {}).get('tokenizer')):
+        for key in entry.keys() & {'checkpoint', 'decoder_checkpoint'}:
+            entry[key] = None
 
 
 def _map_ints(change: Callable[[int], int], value: Any) -> Any:

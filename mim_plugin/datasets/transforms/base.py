@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mim_plugin.datasets.transforms.randomness import process_rng
+
+if TYPE_CHECKING:
+    from mim_plugin.datasets.image_dataset import ImageDataset
 
 __all__ = ['Transform']
 
@@ -17,6 +21,9 @@ class Transform(ABC):
     def __call__(self, results: dict) -> dict:
         """Run the step, as mmengine's ``Compose`` calls it."""
         return self.transform(results)
+
+    def prepare(self, dataset: ImageDataset) -> None:  # noqa: B027  most steps have nothing to prepare
+        """Get to know the images, once they are known and before the first is loaded."""
 
     @abstractmethod
     def transform(self, results: dict) -> dict:

@@ -12,9 +12,9 @@ from mim_plugin.datasets.transforms.crops import random_crop_box
 from mim_plugin.errors import ConfigError
 from mim_plugin.registry import TRANSFORMS
 
-__all__ = ['TwoResolutionCrop']
+__all__ = ['FILTERS', 'TwoResolutionCrop', 'pair']
 
-_FILTERS = {
+FILTERS = {
     'bilinear': Image.Resampling.BILINEAR,
     'bicubic': Image.Resampling.BICUBIC,
     'lanczos': Image.Resampling.LANCZOS,
@@ -58,17 +58,17 @@ class TwoResolutionCrop(Transform):
         flip_prob: float = 0.5,
     ) -> None:
         for key, name in (('interpolation', interpolation), ('target_interpolation', target_interpolation)):
-            if name not in _FILTERS:
-                raise ConfigError(f'{key}={name!r} of TwoResolutionCrop is unknown; use one of {sorted(_FILTERS)}.')
+            if name not in FILTERS:
+                raise ConfigError(f'{key}={name!r} of TwoResolutionCrop is unknown; use one of {sorted(FILTERS)}.')
         self.scale, self.ratio = tuple(scale), tuple(ratio)
         if not (0 < self.scale[0] <= self.scale[1] <= 1 and 0 < self.ratio[0] <= self.ratio[1]):
             raise ConfigError(
                 f'scale {self.scale} of TwoResolutionCrop must be a range within (0, 1] and ratio {self.ratio} one of '
                 'positive numbers; correct them in train_pipeline.'
             )
-        self.size = _pair(size)
-        self.target_size = None if target_size is None else _pair(target_size)
-        self.filter, self.target_filter = _FILTERS[interpolation], _FILTERS[target_interpolation]
+        self.size = pair(size)
+        self.target_size = None if target_size is None else pair(target_size)
+        self.filter, self.target_filter = FILTERS[interpolation], FILTERS[target_interpolation]
         self.jitter = ColorJitter(brightness, contrast, saturation, hue)
         self.flip_prob = flip_prob
 
@@ -94,5 +94,6 @@ class TwoResolutionCrop(Transform):
         return [view], [crop.resize(self.target_size[::-1], self.target_filter)]
 
 
-def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+def pair(size: int | Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of a size that may be one number for both."""
     return (size, size) if isinstance(size, int) else tuple(size)
