@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mim_plugin.errors import ConfigError
 from mim_plugin.models.tokenizers.base import FrozenTokenizer
+from mim_plugin.models.tokenizers.patches import patch_grid
 from mim_plugin.registry import MODELS
 
 __all__ = ['MeanColorTokenizer']
@@ -25,6 +25,7 @@ class MeanColorTokenizer(FrozenTokenizer):
     """
 
     has_weights = False
+    can_decode = True
 
     def __init__(self, patch_size: int = 16, bits: int = 3) -> None:
         super().__init__()
@@ -34,17 +35,20 @@ class MeanColorTokenizer(FrozenTokenizer):
 
     def grid_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """One target a patch; both sides must be multiples of the patch."""
-        if any(side % self.patch_size for side in image_size):
-            raise ConfigError(
-                f'MeanColorTokenizer cannot cut images of {tuple(image_size)} pixels into patches of '
-                f'{self.patch_size}; set target_size of the crop or tokenizer.patch_size.'
-            )
-        return image_size[0] // self.patch_size, image_size[1] // self.patch_size
+        return patch_grid(image_size, self.patch_size, 'MeanColorTokenizer')
 
     def encode(self, images: Tensor) -> Tensor:
         """Ids ``(B, h, w)``: the bits of red, then green, then blue."""
+        self.grid_size(images.shape[2:])
         levels = 2**self.bits
         mean = F.avg_pool2d(images, self.patch_size)
         bins = (mean * levels).long().clamp(max=levels - 1)
         weights = torch.tensor([levels**2, levels, 1], device=images.device).view(3, 1, 1)
         return (bins * weights).sum(1)
+
+    def decode(self, targets: Tensor) -> Tensor:
+        """Images ``(B, 3, H, W)`` of ids ``(B, h, w)``: each patch in the middle colour of its code."""
+        levels = 2**self.bits
+        bins = torch.stack([targets // levels**2, targets // levels % levels, targets % levels], dim=1)
+        colors = (bins + 0.5) / levels
+        return colors.repeat_interleave(self.patch_size, 2).repeat_interleave(self.patch_size, 3)
