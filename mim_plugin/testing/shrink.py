@@ -190,9 +190,10 @@ def _start_at_random(cfg: Config) -> None:
     for _, entry in walk_dicts(cfg.get('model')):
         if type_name(entry.get('init_cfg') or {}) == 'Pretrained':
             entry['init_cfg'] = None
-    for _, entry in walk_dicts((cfg.get('model') or {}).get('tokenizer')):
-        for key in entry.keys() & {'checkpoint', 'decoder_checkpoint'}:
-            entry[key] = None
+    for part in ('tokenizer', 'patch_tokenizer'):
+        for _, entry in walk_dicts((cfg.get('model') or {}).get(part)):
+            for key in entry.keys() & {'checkpoint', 'decoder_checkpoint'}:
+                entry[key] = None
 
 
 def _map_ints(change: Callable[[int], int], value: Any) -> Any:

@@ -24,6 +24,26 @@ def test_hidden_patches_are_listed_with_their_weight():
     assert views['mask_weight'].tolist() == [1, 0.5, 0.5]
 
 
+def test_hidden_patches_of_local_crops_are_listed_apart():
+    mask = torch.zeros(2, 1, 1, 3, dtype=torch.bool)  # two crops of one image on a 1 x 3 grid
+    mask[1, 0, 0, 2] = True
+    crops = [torch.zeros(1, 3, 2, 6, dtype=torch.uint8)] * 2
+    data = {'inputs': {'global': crops, 'local': crops, 'local_mask': list(mask)}}
+    views = MIMDataPreprocessor()(data)['inputs']
+    assert views['mask'] is None and views['mask_index'].numel() == 0
+    assert views['local_mask'].shape == (2, 1, 3)
+    assert (views['local_mask_index'].tolist(), views['local_mask_weight'].tolist()) == ([3 + 2], [1])
+
+
+def test_pairs_of_patches_are_listed_with_their_weight():
+    partner = torch.tensor([[[1, -1], [0, 1]], [[-1, -1], [-1, 0]]])  # two crops of two images of two patches
+    crops = [torch.zeros(2, 3, 4, 4, dtype=torch.uint8)] * 2
+    views = MIMDataPreprocessor()({'inputs': {'global': crops, 'match': list(partner)}})['inputs']
+    assert views['match_index'].tolist() == [0, 2, 3, 7]
+    assert views['match_partner'].tolist() == [4 + 1, 6 + 0, 6 + 1, 2 + 0]
+    assert views['match_weight'].tolist() == [1, 0.5, 0.5, 1]
+
+
 def test_images_of_an_evaluation_keep_their_data_samples():
     images = [torch.full((3, 2, 2), 255, dtype=torch.uint8)] * 3
     out = MIMDataPreprocessor(mean=(0, 0, 0), std=(255, 255, 255))({'inputs': images, 'data_samples': ['a']})

@@ -85,6 +85,23 @@ def test_multi_crop_gives_all_crops_of_one_image(image, rng):
     assert len({crop.tobytes() for crop in results['global_crops']}) == 3
 
 
+def test_the_tokenizer_sees_the_finished_crop_smaller(image, rng):
+    results = MultiCrop(global_size=64, target_size=(16, 32))({'img': image, 'rng': rng})
+    assert [crop.size for crop in results['target_crops']] == [(32, 16)] * 2
+    for crop, target in zip(results['global_crops'], results['target_crops']):
+        assert np.array_equal(crop.resize((32, 16), Image.Resampling.LANCZOS), target)
+    assert 'target_crops' not in MultiCrop(global_size=64)({'img': image, 'rng': rng})
+
+
+def test_a_second_view_changes_no_random_number(image):
+    crops = [
+        MultiCrop(local_crops=1, target_size=size)({'img': image, 'rng': np.random.default_rng(3)})
+        for size in (None, 32)
+    ]
+    for key in ('global_crops', 'local_crops'):
+        assert all(np.array_equal(a, b) for a, b in zip(crops[0][key], crops[1][key]))
+
+
 def test_defaults_are_the_published_ones():
     crops = MultiCrop(local_crops=10)
     first, second = crops.global_augmentations

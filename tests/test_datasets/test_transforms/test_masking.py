@@ -88,6 +88,22 @@ def test_one_mask_a_global_crop_and_rows_first(rng):
     assert [mask.shape for mask in results['masks']] == [(2, 4), (2, 4)]
 
 
+@pytest.mark.parametrize(
+    ('crops', 'hidden', 'local'),
+    [('global', [True, True], None), ('first', [True, False], None), ('all', [True, True], [True] * 3)],
+)
+def test_which_crops_have_hidden_patches(crops, hidden, local, rng):
+    results = {'global_crops': [Image.new('RGB', (64, 64))] * 2, 'local_crops': [Image.new('RGB', (48, 32))] * 3}
+    results = PredictionMasks(patch_size=16, pred_ratio=0.5, pred_shape='rand', crops=crops)({**results, 'rng': rng})
+    assert [mask.any() for mask in results['masks']] == hidden
+    assert all(mask.shape == (4, 4) for mask in results['masks'])
+    if local is None:
+        assert 'local_masks' not in results
+    else:
+        assert [mask.shape for mask in results['local_masks']] == [(2, 3)] * 3
+        assert [mask.any() for mask in results['local_masks']] == local
+
+
 def test_nothing_is_hidden_before_the_start(rng):
     masks = PredictionMasks(pred_ratio=0.5, pred_shape='rand', pred_start_epoch=3)
     for epoch, count in ((0, 0), (2, 0), (3, 98)):
@@ -98,6 +114,11 @@ def test_nothing_is_hidden_before_the_start(rng):
 def test_wrong_settings_are_named(rng):
     with pytest.raises(ConfigError, match="pred_shape is 'random'; choose one of block, rand"):
         PredictionMasks(pred_shape='random')
+    with pytest.raises(ConfigError, match="crops of PredictionMasks is 'local'; choose one of global, first, all"):
+        PredictionMasks(crops='local')
+    with pytest.raises(ConfigError, match='change local_size of MultiCrop'):
+        crops = {'global_crops': [Image.new('RGB', (32, 32))], 'local_crops': [Image.new('RGB', (20, 20))]}
+        PredictionMasks(crops='all')({**crops, 'rng': rng})
     with pytest.raises(ConfigError, match='Crops of 30 x 32 pixels do not divide into patches of 8'):
         PredictionMasks(patch_size=8)({'global_crops': [Image.new('RGB', (32, 30))], 'rng': rng})
 

@@ -47,6 +47,8 @@ def backbone(p, images, mask, s):
 
 def head(p, tokens, s, shared):
     """Scores of [CLS] and of patches. Running statistics in ``p`` move with every call."""
+    if 'patch_mlp.0.weight' in p:
+        return separate_head(p, tokens, s)
     act = {'gelu': F.gelu, 'relu': F.relu}[s['act_in_head']]
     layers, x, kind = s['head_nlayers'], tokens.flatten(0, 1), s['norm_in_head']
     step = 3 if kind else 2
@@ -70,30 +72,61 @@ def head(p, tokens, s, shared):
     return cls.unflatten(0, tokens.shape[:2])[:, 0], patch.unflatten(0, tokens.shape[:2])[:, 1:]
 
 
+def separate_head(p, tokens, s):
+    """The same for a head whose patches have an MLP of their own from layer ``s['shared_layers']`` on."""
+    layers, split = s['head_nlayers'], s['shared_layers']
+    names = [f'mlp.{2 * i}' for i in range(layers)]
+    own = names[:split] + [f'patch_mlp.{2 * i}' for i in range(layers - split)]
+
+    def scores(x, names, last):
+        for i, name in enumerate(names):
+            x = F.linear(F.gelu(x) if i else x, p[f'{name}.weight'], p[f'{name}.bias'])
+        return F.linear(F.normalize(x, dim=-1), p[f'{last}.weight_g'] * F.normalize(p[f'{last}.weight_v'], dim=1))
+
+    return scores(tokens[:, 0], names, 'last_layer'), scores(tokens[:, 1:], own, 'last_layer2')
+
+
 def network(p, images, mask, s, shared):
     parts = [{n.removeprefix(part): v for n, v in p.items() if n.startswith(part)} for part in ('backbone.', 'head.')]
     return head(parts[1], backbone(parts[0], images, mask, s), s, shared)
 
 
-def loss(student, teacher, local_cls, masks, centers, temps, s):
-    """Class and patch term, by the sums of the paper."""
-    count, batch = s['n_global'], len(teacher[0]) // s['n_global']
-    views = [student[0][v * batch : (v + 1) * batch] for v in range(count)]
-    views += list(local_cls.split(batch)) if local_cls is not None else []
-    cls, pairs, patch = 0.0, 0, 0.0
-    for q in range(count):
-        target = ((teacher[0][q * batch : (q + 1) * batch] - centers[0]) / temps[0]).softmax(-1)
+def patch_entropy(student, teacher, center, temp, s):
+    """Cross-entropy of every patch of a crop."""
+    scores = teacher - center if s.get('center_patches', True) else teacher
+    target = (scores / temp).softmax(-1)
+    if s.get('patch_target') == 'hard':
+        target = F.one_hot(scores.argmax(-1), scores.shape[-1])
+    return -(target * (student / s['student_temp']).log_softmax(-1)).sum(-1)
+
+
+def class_term(views, teacher, center, temp, s):
+    """Mean over the pairs of a global crop and another crop; ``teacher`` and ``views`` are lists."""
+    terms = []
+    for q, scores in enumerate(teacher):
+        target = ((scores - center) / temp).softmax(-1)
         for v, view in enumerate(views):
             if v != q:
-                cls = cls - (target * (view / s['student_temp']).log_softmax(-1)).sum(-1).mean()
-                pairs += 1
-        for i in range(batch):
-            hidden = masks[q][i].flatten()
-            row = q * batch + i
-            target = ((teacher[1][row] - centers[1][0]) / temps[1]).softmax(-1)
-            entropy = -(target * (student[1][row] / s['student_temp']).log_softmax(-1)).sum(-1)
-            patch = patch + (entropy * hidden).sum() / max(1, int(hidden.sum())) / batch / count
-    return s['lambda1'] * cls / pairs, s['lambda2'] * patch
+                terms.append(-(target * (view / s['student_temp']).log_softmax(-1)).sum(-1).mean())
+    return sum(terms) / len(terms)
+
+
+def loss(student, teacher, local_cls, masks, centers, temps, s, local=None):
+    """Class and patch term, by the sums of the paper.
+
+    ``local``: of local crops with hidden patches the patch scores of both networks and the masks.
+    """
+    batch = len(teacher[0]) // s['n_global']
+    views = [*student[0].split(batch), *(local_cls.split(batch) if local_cls is not None else [])]
+    cls = class_term(views, teacher[0].split(batch), centers[0], temps[0], s)
+    crops = [*zip(student[1], teacher[1], torch.cat(masks))]
+    if local:
+        crops += zip(local[0], local[1], torch.cat(local[2]))
+    patch = 0.0
+    for ours, theirs, mask in crops:
+        entropy, hidden = patch_entropy(ours, theirs, centers[1][0], temps[1], s), mask.flatten()
+        patch = patch + (entropy * hidden).sum() / max(1, int(hidden.sum())) / len(crops)
+    return s['lambda1'] * cls, s['lambda2'] * patch
 
 
 class Optimizer:

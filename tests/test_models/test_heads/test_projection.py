@@ -16,6 +16,11 @@ VARIANTS = [
     {'bottleneck_dim': 0, 'shared': False, 'patch_out_dim': 9},
     {'num_layers': 1},
     {'num_layers': 2, 'norm_last_layer': True},
+    {'shared': False, 'shared_layers': 0},
+    {'shared': False, 'patch_out_dim': 9, 'shared_layers': 2},
+    {'shared': False, 'shared_layers': 1, 'norm': 'ln'},
+    {'shared': False, 'shared_layers': 1, 'norm': 'bn'},
+    {'shared': False, 'shared_layers': 0, 'num_layers': 1},
 ]
 
 
@@ -54,6 +59,17 @@ def test_selected_gradients_equal_all_gradients(options):
         torch.testing.assert_close(gradients[1][name], gradient, atol=1e-10, rtol=1e-7)
 
 
+@pytest.mark.parametrize(('shared_layers', 'own'), [(None, []), (0, [0, 2, 4]), (1, [0, 2]), (2, [0]), (3, [])])
+def test_patches_have_the_layers_of_their_own_that_are_not_shared(shared_layers, own):
+    head = make_head(shared=False, shared_layers=shared_layers)
+    names = [name for name, _ in head.named_parameters() if name.startswith('patch_mlp.') and name.endswith('weight')]
+    assert names == [f'patch_mlp.{i}.weight' for i in own]
+    cls, patch = (head(torch.randn(2, 4, 12))[i] for i in (0, 1))
+    patch.sum().backward()
+    used = {name for name, p in head.named_parameters() if p.grad is not None and name.startswith('mlp.')}
+    assert used == {f'mlp.{2 * i}.{kind}' for i in range(3 - len(own)) for kind in ('weight', 'bias')}
+
+
 def test_no_selected_patch_keeps_every_parameter_in_the_graph():
     head = make_head(shared=False, patch_out_dim=9)
     tokens = torch.randn(2, 4, 12)
@@ -74,7 +90,17 @@ def test_frozen_scale_has_no_gradient():
     assert make_head().last_layer.weight_g.requires_grad
 
 
-@pytest.mark.parametrize('options', [{'act': 'tanh'}, {'norm': 'gn'}, {'bottleneck_dim': 0, 'num_layers': 1}])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'act': 'tanh'},
+        {'norm': 'gn'},
+        {'bottleneck_dim': 0, 'num_layers': 1},
+        {'shared_layers': 2},
+        {'shared': False, 'shared_layers': 4},
+        {'shared': False, 'shared_layers': 1, 'bottleneck_dim': 0},
+    ],
+)
 def test_impossible_options_are_refused(options):
     with pytest.raises(ConfigError, match='ProjectionHead'):
         make_head(**options)

@@ -45,6 +45,25 @@ def test_patch_loss_is_a_mean_of_means():
     torch.testing.assert_close(loss.patch_loss(student[mask], teacher[mask], weight, len(mask)), expected)
 
 
+def test_hard_targets_are_the_likeliest_centred_prototype():
+    teacher, student = torch.randn(6, 5), torch.randn(6, 5)
+    for centred in (True, False):
+        loss = make_loss(patch_target='hard', center_patches=centred)
+        best = (teacher - centred * loss.center2[0]).argmax(1)
+        expected = torch.nn.functional.cross_entropy(student / 0.1, best)
+        torch.testing.assert_close(loss.patch_loss(student, teacher, torch.ones(6), 6), expected)
+
+
+def test_without_centring_patches_are_sharpened_alone():
+    loss, teacher, student = make_loss(center_patches=False), torch.randn(6, 5), torch.randn(6, 5)
+    expected = cross_entropy(teacher, 0.0, 0.06, student).mean()
+    torch.testing.assert_close(loss.patch_loss(student, teacher, torch.ones(6), 6), expected)
+    before = loss.center2.clone()
+    loss.observe(torch.randn(4, 7))
+    loss.update_centers()
+    assert torch.equal(loss.center2, before)
+
+
 def test_patch_loss_of_nothing_is_zero_with_zero_gradient():
     loss, student = make_loss(), torch.zeros(4, 5, requires_grad=True)
     result = loss.patch_loss(student[:0], torch.zeros(0, 5), torch.zeros(0), num_images=4)

@@ -1,0 +1,16 @@
+"""iBOT with ten local crops, patches hidden in one of the two global crops, 100 epochs.
+
+Paper        arXiv 2111.07832, appendix B, Figures 7 and 8, k-NN after 100 epochs: pipeline (d) 69.8 (quoted)
+Reproduced   not yet run
+Hardware     16 GPUs
+Batch        1024 = 16 GPUs x 64; lr 2e-3 = 5e-4 x batch / 256
+Assumed      always the first crop
+Run          tools/dist_train.sh configs/ibot_ablation/multi-crop-one_vit-small-p16_16xb64-coslr-100e_in1k.py 8
+"""
+
+_base_ = 'multi-crop-global_vit-small-p16_16xb64-coslr-100e_in1k.py'
+
+# data
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].update(crops='first')
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
