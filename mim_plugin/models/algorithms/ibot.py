@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mim_plugin.errors import ConfigError
 from mim_plugin.models.algorithms.self_distillation import SelfDistillation, agreement
 from mim_plugin.models.tokenizers import Targets
 from mim_plugin.registry import MODELS
@@ -31,6 +32,7 @@ class IBOT(SelfDistillation):
         Returns:
             ``loss_cls`` and ``loss_patch`` (weighted, nats) and ``acc``, see :func:`agreement`.
         """
+        self._check_masks(views['global'], views['mask'])
         num_global, index = views['num_global'], views['mask_index']
         targets = self._targets(views['global'], index)
         student_cls, student_patch = self._student(views['global'], index, views['mask'])
@@ -52,6 +54,14 @@ class IBOT(SelfDistillation):
         }
         loss.observe(targets.cls, targets.patch_mean)
         return losses | agreement(targets.cls, student_cls, num_global)
+
+    def _check_masks(self, images: Tensor, mask: Tensor | None) -> None:
+        grid = self.backbone.grid_size(*images.shape[-2:])
+        if mask is not None and tuple(mask.shape[1:]) != grid:
+            raise ConfigError(
+                f'The masks have {tuple(mask.shape[1:])} cells, but the backbone makes {grid} tokens of a crop; set '
+                'patch_size of PredictionMasks to the pixels that a token stands for (32 for a Swin transformer).'
+            )
 
     def _targets(self, images: Tensor, index: Tensor) -> Targets:
         return self.tokenizer(images, index, with_patch_mean=self.loss_module.center_patches)

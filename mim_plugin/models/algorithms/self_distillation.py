@@ -29,7 +29,8 @@ class SelfDistillation(BaseModel):
 
     Args:
         backbone: Config of the student's backbone, a ``MIMVisionTransformer`` or
-            another class with ``forward_tokens(images, mask=None)`` and ``num_prefix_tokens``.
+            another class with ``forward_tokens(images, mask=None)``, ``grid_size(height, width)``
+            of the tokens, ``embed_dims`` and ``num_prefix_tokens``.
         head: Config of a ``ProjectionHead``; ``in_dim`` defaults to the backbone's width.
         tokenizer: Config of the teacher. What it does not say is taken from the
             student; the teacher has no mask token, drop path or checkpointing.

@@ -165,6 +165,13 @@ class MIMSwinTransformer(MIMBackbone):
         """Side in pixels of what one token stands for, and of a cell of the mask."""
         return self.patch_size * 2 ** (self.num_stages - 1)
 
+    def grid_size(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of tokens (cells of the last stage) of an image of ``height`` x ``width`` pixels."""
+        rows, columns = self.patch_embed.grid_size(height, width)
+        for _ in self.stages[1:]:
+            rows, columns = -(-rows // 2), -(-columns // 2)
+        return rows, columns
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Feature maps for a task's neck or head.
 
