@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from mim_plugin.checkpoints.allow_list import safe_globals
 from mim_plugin.errors import CheckpointError
 
-__all__ = ['UNSAFE_VARIABLE', 'read_checkpoint']
+__all__ = ['UNSAFE_VARIABLE', 'damaged', 'first_bytes', 'read_checkpoint', 'refuse_torchscript']
 
 # Reaches the reader where no argument does: `load_from` and `resume` of a config.
 UNSAFE_VARIABLE = 'MIM_PLUGIN_ALLOW_UNSAFE_CHECKPOINTS'
@@ -44,7 +44,7 @@ def read_checkpoint(path: str | os.PathLike, allow_unsafe: bool = False, map_loc
         CheckpointError: The file is missing, damaged, not a checkpoint, or refused.
     """
     path = Path(path).expanduser()
-    start = _first_bytes(path)
+    start = first_bytes(path)
     if _is_safetensors(start):
         return _read_safetensors(path, map_location)
     allow_unsafe = allow_unsafe or os.environ.get(UNSAFE_VARIABLE) == '1'
@@ -57,7 +57,7 @@ def read_checkpoint(path: str | os.PathLike, allow_unsafe: bool = False, map_loc
     return checkpoint
 
 
-def _first_bytes(path: Path) -> bytes:
+def first_bytes(path: Path) -> bytes:
     """The start of the file, after what can be told without reading more."""
     if path.is_dir():
         raise CheckpointError(f'{path} is a folder; name the checkpoint file in it.')
@@ -84,7 +84,7 @@ def _first_bytes(path: Path) -> bytes:
             'check that the download stored the file itself and not its log.'
         )
     if not _is_safetensors(start) and not start.startswith((b'PK', b'\x80')):  # a zip archive or a pickle
-        raise _damaged(path)
+        raise damaged(path)
     return start
 
 
@@ -99,12 +99,12 @@ def _read_safetensors(path: Path, map_location: Any) -> dict[str, Any]:
         with safe_open(path, framework='pt', device=device) as file:
             return {'state_dict': {name: file.get_tensor(name) for name in file.keys()}, 'meta': file.metadata() or {}}  # noqa: SIM118
     except SafetensorError as error:
-        raise _damaged(path) from error
+        raise damaged(path) from error
 
 
 def _unpickle(path: Path, allow_unsafe: bool, map_location: Any) -> Any:
     if zipfile.is_zipfile(path):
-        _refuse_torchscript(path)
+        refuse_torchscript(path)
     try:
         if allow_unsafe:
             return torch.load(path, map_location=map_location, weights_only=False)
@@ -113,7 +113,7 @@ def _unpickle(path: Path, allow_unsafe: bool, map_location: Any) -> Any:
     except UnpicklingError as error:
         refused = re.search(r'GLOBAL (\S+)', str(error))
         if refused is None and not re.search(r'Trying to|Can only|operand', str(error)):
-            raise _damaged(path) from error
+            raise damaged(path) from error
         what = f'asks for {refused[1]}, which could run code' if refused else 'has a content that could run code'
         raise CheckpointError(
             f'{path} {what}, and was not loaded; if you trust where the file comes from, '
@@ -123,16 +123,18 @@ def _unpickle(path: Path, allow_unsafe: bool, map_location: Any) -> Any:
         # A dozen types come out of torch for cut or overwritten files, depending on where the damage is.
         if isinstance(error, MemoryError) or 'CUDA' in str(error):
             raise
-        raise _damaged(path) from error
+        raise damaged(path) from error
 
 
-def _refuse_torchscript(path: Path) -> None:
+def refuse_torchscript(path: Path) -> None:
+    """Raise a CheckpointError for a zip archive that holds a program."""
     with zipfile.ZipFile(path) as archive:
         if any(name.endswith('constants.pkl') for name in archive.namelist()):
             raise CheckpointError(f'{path} is a TorchScript program, not a checkpoint; save its state_dict() instead.')
 
 
-def _damaged(path: Path) -> CheckpointError:
+def damaged(path: Path) -> CheckpointError:
+    """The error for a file that no reader makes sense of."""
     return CheckpointError(
         f'{path} ({path.stat().st_size:,} bytes) is damaged, incomplete or not a checkpoint; '
         'compare its size with the original and copy or download it again.'

@@ -27,7 +27,9 @@ ITERATIONS = 2
 
 _BACKBONES = ('MIMVisionTransformer', 'MIMSwinTransformer')
 _TIED_TO_WIDTH = ('in_dim', 'in_channels', 'embed_dim', 'embed_dims', 'channels')
-_FREE_WIDTHS = ('out_dim', 'patch_out_dim', 'hidden_dim', 'bottleneck_dim', 'vocabulary_size')
+_FREE_WIDTHS = (
+    'out_dim', 'patch_out_dim', 'hidden_dim', 'bottleneck_dim', 'vocabulary_size', 'codebook_dim', 'init_dim',
+)  # fmt: skip
 _SIZES = ('img_size', 'size', 'crop_size', 'stride', 'scale', 'global_size', 'local_size', 'target_size')
 _SCHEDULE_STEPS = ('begin', 'end', 'epochs', 'warmup_epochs', 'warmup_iters', 'T_max', 'milestones')
 
@@ -42,6 +44,7 @@ def shrink(cfg: Config, folder: str | Path | None = None) -> Config:
                    16 to 128 wide, 2 blocks in its first stage and 1 in the others
     channels       what is n times the backbone's width stays n times its width
     heads          hidden layers, bottleneck, prototypes and codes at most 64
+    autoencoders   64 wide, 64 codes; their crops in proportion to one of 112 pixels
     tokenizers     no file of weights; a token cache becomes one of random ids
     images         the backbone's image size becomes 64 pixels, all crops, sizes and strides
                    in proportion (multiples of the patch); masks follow from the crops, a number of
@@ -68,6 +71,9 @@ def shrink(cfg: Config, folder: str | Path | None = None) -> Config:
         _shrink_widths(cfg, _width(backbone, SWIN_ARCHS if is_swin else ARCHS), SWIN_WIDTH if is_swin else WIDTH)
         _shrink_sizes(cfg, backbone, 8 * backbone.get('patch_size', 4) if is_swin else backbone.get('patch_size', 16))
         (_shrink_swin if is_swin else _shrink_backbone)(backbone)
+    if type_name(cfg.get('model') or {}) == 'DiscreteVAE':  # it has no backbone, and a grid of 4 or 8 pixels
+        _shrink_widths(cfg, WIDTH, WIDTH)
+        _shrink_sizes(cfg, dict(img_size=112), 8)
     generate_data(cfg, folder)
     _shrink_masks(cfg)
     _shrink_loaders(cfg)
