@@ -1,5 +1,5 @@
 # BEiT with ViT-B/16 as its published code: one table of relative positions for all blocks, layer scale, no bias for
-# the keys. A leaf config says which tokenizer.
+# the keys, its own starting values. A leaf config says which tokenizer.
 model = dict(
     type='BEiT',
     data_preprocessor=dict(
@@ -18,6 +18,7 @@ model = dict(
         qkv_bias='qv',
         layer_scale=0.1,
         mask_token=True,
+        init='beit',
         drop_path_rate=0.1,
     ),
     predict='hidden',

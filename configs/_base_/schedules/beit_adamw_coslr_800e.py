@@ -5,6 +5,7 @@ optim_wrapper = dict(
     type='MIMAmpOptimWrapper',
     dtype='float16',
     constructor='MIMOptimWrapperConstructor',
+    paramwise_cfg=dict(no_decay=('pos_embed', 'cls_token')),
     optimizer=dict(type='AdamW', lr=1.5e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05),
     clip_grad=dict(max_norm=3.0),
 )
