@@ -55,8 +55,11 @@ class TimmFeatures(FeatureGrid):
 
         read_checkpoint(checkpoint)  # refuses what is missing, damaged or could run code
         try:
-            # timm itself knows the variants of its files, so it makes the model anew from this one.
-            loaded = self._create(pretrained=True, pretrained_cfg_overlay={'file': checkpoint})
+            # timm itself knows the variants of its files, so it makes the model anew from this one: first the whole
+            # model, since one of features passes over whatever does not fit.
+            source = {'pretrained': True, 'pretrained_cfg_overlay': {'file': checkpoint}}
+            _timm().create_model(self.name, **self.options, **source)
+            loaded = self._create(**source)
             self.encoder.load_state_dict(loaded.state_dict())
         except (RuntimeError, KeyError) as error:
             raise CheckpointError(
