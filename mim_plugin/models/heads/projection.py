@@ -110,10 +110,8 @@ class ProjectionHead(nn.Module):
             return _mlp(in_dim, hidden_dim, bottleneck_dim or out_dim, num_layers, norm_layer, _ACTIVATIONS[act])
 
         self.mlp = mlp()
-        self.patch_mlp = None
-        if shared_layers < num_layers:
-            self.split = shared_layers * (3 if norm else 2)  # modules of the MLP up to there
-            self.patch_mlp = nn.Sequential(*_modules(mlp())[self.split :])
+        self.split = shared_layers * (3 if norm else 2)  # modules of the MLP up to there are shared
+        self.patch_mlp = nn.Sequential(*_modules(mlp())[self.split :]) if shared_layers < num_layers else None
         self.apply(_init_linear)
         # Created after the init pass: prototypes keep the default of a linear layer.
         if self.has_bottleneck:
@@ -144,8 +142,7 @@ class ProjectionHead(nn.Module):
         Returns:
             ``(rows, bottleneck)``.
         """
-        modules = _modules(self.mlp)
-        return self._unit(_run(modules if self.has_bottleneck else modules[:-1], x))
+        return F.normalize(self.mlp(x), dim=-1) if self.has_bottleneck else self.mlp[:-1](x)
 
     def embed_both(self, cls: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:
         """The same for [CLS] tokens ``(B, D)`` and patch tokens ``(M, D)``, each by its own MLP."""
@@ -154,10 +151,8 @@ class ProjectionHead(nn.Module):
             return self.embed(tokens).split(sizes)
         modules = _modules(self.mlp)
         cls, patches = _run(modules[: self.split], tokens).split(sizes)
-        return self._unit(_run(modules[self.split :], cls)), self._unit(self.patch_mlp(patches))
-
-    def _unit(self, z: Tensor) -> Tensor:
-        return F.normalize(z, dim=-1) if self.has_bottleneck else z
+        cls, patches = _run(modules[self.split :], cls), self.patch_mlp(patches)
+        return F.normalize(cls, dim=-1), F.normalize(patches, dim=-1)
 
     def forward(self, tokens: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Scores of all tokens.
@@ -231,7 +226,7 @@ def _check_sharing(shared: bool, shared_layers: int, num_layers: int, bottleneck
         )
     if shared_layers < num_layers and (shared or bottleneck_dim == 0):
         raise ConfigError(
-            f'ProjectionHead shares {shared_layers} of {num_layers} layers of the MLP but the last layer with them all; '
+            f'ProjectionHead shares {shared_layers} of {num_layers} layers of the MLP but the last layer with all; '
             'set shared=False, and a bottleneck_dim above 0.'
         )
 

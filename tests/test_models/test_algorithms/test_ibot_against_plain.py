@@ -8,7 +8,7 @@ import torch
 
 from mim_plugin.checkpoints.formats.ibot import to_official
 from mim_plugin.testing.golden.case import Case, Quantity
-from mim_plugin.testing.golden.handlers.ibot_step import build_ibot, ibot_vit_step
+from mim_plugin.testing.golden.handlers.ibot_step import build_ibot, ibot_step
 from tests.test_models.test_algorithms import plain_ibot
 
 CASE = Path(__file__).parents[2] / 'golden' / 'ibot_vit_step_two_steps_local' / 'case.json'
@@ -106,7 +106,7 @@ def test_steps(name):
     ]
     logged = plain_ibot.train(student, teacher, centers, batches, s)
     case = Case(name, 'ibot_vit_step', s, weights, inputs, dict[str, Quantity](), {})
-    ours = ibot_vit_step(case).outputs
+    ours = ibot_step(case).outputs
 
     for step, row in enumerate(logged):
         assert ours[f'cls_{step}'].item() == pytest.approx(row['cls'], rel=2e-5)
