@@ -21,7 +21,8 @@ def pooled_features(backbone: nn.Module, images: Tensor, num_blocks: int = 1, av
     """One feature vector an image, from the tokens of the last blocks.
 
     Args:
-        backbone: A backbone with ``intermediate_tokens(x, n, norm)`` and ``num_prefix_tokens``.
+        backbone: A backbone with ``intermediate_tokens(x, n, norm)`` and ``num_prefix_tokens``; one whose mean is
+            always that of normed tokens (Swin) has ``pools_normed_tokens``.
         images: Normalised images ``(B, C, H, W)``.
         num_blocks: How many last blocks give their [CLS] (iBOT's ``n_last_blocks``).
         avgpool: 0 = [CLS] of the last ``num_blocks`` blocks, earliest first; 1 = mean of the last
@@ -35,7 +36,8 @@ def pooled_features(backbone: nn.Module, images: Tensor, num_blocks: int = 1, av
     """
     prefix = backbone.num_prefix_tokens
     if avgpool == 1:
-        return backbone.intermediate_tokens(images, 1, norm=False)[-1][:, prefix:].mean(1)
+        norm = getattr(backbone, 'pools_normed_tokens', False)
+        return backbone.intermediate_tokens(images, 1, norm)[-1][:, prefix:].mean(1)
     blocks = backbone.intermediate_tokens(images, num_blocks)
     parts = [tokens[:, 0] for tokens in blocks]
     if avgpool == 2:

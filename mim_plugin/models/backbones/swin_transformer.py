@@ -81,6 +81,7 @@ class MIMSwinTransformer(MIMBackbone):
     """
 
     num_prefix_tokens = 1
+    pools_normed_tokens = True
 
     def __init__(
         self,

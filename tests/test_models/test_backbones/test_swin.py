@@ -85,6 +85,7 @@ def test_intermediate_outputs_have_the_width_of_their_stage():
     raw = model.intermediate_tokens(image, 4, norm=False)
     assert torch.equal(raw[1], outputs[1]) and not torch.allclose(raw[2], outputs[2])
     assert pooled_features(model, image, 3).shape == (2, 16 + 32 + 32)
+    torch.testing.assert_close(pooled_features(model, image, 1, avgpool=1), outputs[-1][:, 0])
 
 
 def test_features_of_the_linear_protocol_are_2304_wide():
