@@ -106,9 +106,7 @@ class DALLEEncoder(nn.Module):
 
     def __init__(self, vocabulary_size: int = 8192, hidden_dim: int = 256, blocks_per_group: int = 2) -> None:
         super().__init__()
-        self.sizes = dict(
-            vocabulary_size=vocabulary_size, hidden_dim=hidden_dim, blocks_per_group=blocks_per_group
-        )  # fmt: skip
+        self.sizes = dict(vocabulary_size=vocabulary_size, hidden_dim=hidden_dim, blocks_per_group=blocks_per_group)
         widths = [hidden_dim * 2**group for group in range(GROUPS)]
         first = Conv(3, hidden_dim, 7)
         self.blocks = _tower(first, widths, blocks_per_group, _ENCODER_KERNELS, nn.MaxPool2d(2), vocabulary_size)

@@ -50,9 +50,8 @@ def dvae_forward(case: Case) -> Answers:
     network.load_state_dict(case.weights['dvae'])
     images = case.inputs['images']
     logits = network.encode(images)
-    weights = relaxed_codes(
-        logits, settings['temperature'], case.inputs['gumbel_noise'], settings['straight_through']
-    )  # fmt: skip
+    noise = case.inputs['gumbel_noise']
+    weights = relaxed_codes(logits, settings['temperature'], noise, settings['straight_through'])
     output = network.decode(weights)
     error = PIXEL_LAWS['smooth_l1' if settings['smooth_l1_loss'] else 'l2'].error(output, images)
     kl = kl_to_uniform(logits).sum()
