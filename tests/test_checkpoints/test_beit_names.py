@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from mim_plugin.checkpoints import load_pretrained
 from mim_plugin.checkpoints.formats import beit
 from mim_plugin.errors import CheckpointError
 from mim_plugin.models.tokenizers import FrozenTokenizer
