@@ -21,6 +21,7 @@ def match_by_feature(student: Tensor, teacher: Tensor, batch: int) -> Tensor:
         ``(G * B, N)`` int64, positions in the flattened ``G * B * N``; the crop after the last is the first.
     """
     crops, patches = student.shape[:2]
-    similar = F.normalize(student.float(), dim=-1) @ F.normalize(teacher.float(), dim=-1).roll(-batch, 0).mT
+    with torch.autocast(student.device.type, enabled=False):  # half precision would make equals of neighbours
+        similar = F.normalize(student.float(), dim=-1) @ F.normalize(teacher.float(), dim=-1).roll(-batch, 0).mT
     first = torch.arange(crops, device=student.device).roll(-batch)[:, None] * patches
     return first + similar.argmax(-1)
