@@ -11,12 +11,7 @@ Run          tools/dist_train.sh \
              configs/tokenizer_ablation/pixels_vit-base-p16_16xb128-coslr-300e_in1k.py 8   (NNODES=2)
 """
 
-_base_ = [
-    '../_base_/models/beit_vit-base-p16.py',
-    '../_base_/datasets/imagenet_beit.py',
-    '../_base_/schedules/beit_adamw_coslr_800e.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../beit/beit-abs_vit-base-p16_16xb128-coslr-300e_in1k.py'
 
 # data: the pixels are those that the transformer would see
 train_pipeline = [
@@ -27,13 +22,5 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
-# model: the paper's form
-model = dict(
-    backbone=dict(pos_embed='absolute', relative_bias=None, layer_scale=0.0),
-    tokenizer=dict(type='PixelTokenizer', patch_size=16),
-)
-
-# optimisation
-train_cfg = dict(max_epochs=300)
-
-auto_scale_lr = dict(enable=False, base_batch_size=2048)
+# model
+model = dict(tokenizer=dict(_delete_=True, type='PixelTokenizer', patch_size=16))

@@ -13,6 +13,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mim_plugin.apis.config_errors import explain_build_errors
 from mim_plugin.apis.config_tree import type_name
 from mim_plugin.apis.run import prepare_config
 from mim_plugin.errors import ConfigError
@@ -131,7 +132,7 @@ def _build(cfg: Config, num_codes: int | None) -> KMeansTokenizer:
         entry['vocabulary_size'] = num_codes
     if entry['vocabulary_size'] < 2:
         raise ConfigError(f'{entry["vocabulary_size"]} codes tell nothing apart; ask for at least 2 with --num-codes.')
-    with DefaultScope.overwrite_default_scope('mim_plugin'):
+    with DefaultScope.overwrite_default_scope('mim_plugin'), explain_build_errors(cfg):
         tokenizer = MODELS.build(entry).freeze()
     tokenizer.features.init_weights()
     return tokenizer.to('cuda' if torch.cuda.is_available() else 'cpu')
@@ -144,7 +145,7 @@ class _Images:
         entry = {**cfg.train_dataloader.dataset, 'seed': seed}
         if data is not None:
             entry['data_root'] = data
-        with DefaultScope.overwrite_default_scope('mim_plugin'):
+        with DefaultScope.overwrite_default_scope('mim_plugin'), explain_build_errors(cfg):
             dataset = DATASETS.build(entry)
         if num_images is not None:
             if num_images < 1:

@@ -14,6 +14,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 from torch import Tensor
 
+from mim_plugin.apis.config_errors import explain_build_errors
 from mim_plugin.apis.config_tree import type_name
 from mim_plugin.apis.run import prepare_config
 from mim_plugin.datasets.files import find_images
@@ -83,7 +84,7 @@ def load_beit(config: str | Config, checkpoint: str, cfg_options: dict | None = 
     cfg = prepare_config(config, cfg_options=cfg_options)
     if type_name(cfg.get('model') or {}) != 'BEiT':
         raise ConfigError(f'{cfg.filename} is no config of BEiT, so it predicts no codes; choose one of configs/beit.')
-    with DefaultScope.overwrite_default_scope('mim_plugin'):
+    with DefaultScope.overwrite_default_scope('mim_plugin'), explain_build_errors(cfg):
         model = MODELS.build({**cfg.model, 'init_cfg': dict(type='Pretrained', checkpoint=checkpoint)})
     if not model.tokenizer.can_decode:
         raise ConfigError(

@@ -23,7 +23,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mim_plugin.apis.config_errors import check_top_level_keys, explain_build_errors, read_config
-from mim_plugin.apis.config_tree import type_name
+from mim_plugin.apis.config_tree import type_name, walk_dicts
 from mim_plugin.apis.token_caches import check_token_caches
 from mim_plugin.engine.unwrap import unwrap
 from mim_plugin.errors import CheckpointError, ConfigError, MIMError
@@ -70,6 +70,7 @@ def prepare_config(
     if cfg_options:
         _merge(cfg, cfg_options)
     check_top_level_keys(cfg)
+    _free_functions_of_scopes(cfg)
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     if amp:
@@ -188,6 +189,13 @@ def _require(cfg: Config, *keys: str, remedy: str) -> None:
     missing = [key for key in keys if not cfg.get(key)]
     if missing:
         raise ConfigError(f'{cfg.filename or "The config"} has no {", ".join(missing)}; {remedy}')
+
+
+def _free_functions_of_scopes(cfg: Config) -> None:
+    """A config with ``_base_ = 'mim_plugin::...'`` has a scope in each entry, which mmengine hands to functions."""
+    for _, entry in walk_dicts(cfg):
+        if isinstance(entry.get('collate_fn'), dict):
+            entry['collate_fn'].pop('_scope_', None)
 
 
 def _merge(cfg: Config, options: dict) -> None:
