@@ -54,7 +54,7 @@ def match_by_position(
     x, y = patch_centers(box, flipped, grid).T
     column = np.floor((x - left) / (right - left) * columns).astype(np.int64)
     row = np.floor((y - top) / (bottom - top) * rows).astype(np.int64)
-    inside = (0 <= column) & (column < columns) & (0 <= row) & (row < rows)
+    inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
     if other_flipped:
         column = columns - 1 - column
     return np.where(inside, row * columns + column, -1)
