@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mim_plugin.checkpoints import load_pretrained
 from mim_plugin.checkpoints.formats import beit
 from mim_plugin.errors import CheckpointError
 from mim_plugin.models.tokenizers import FrozenTokenizer
@@ -128,3 +129,14 @@ def test_a_fine_tuned_file_fills_the_whole_classifier(tmp_path):
     model.init_weights()
     again = beit.to_official(model.state_dict())['model']
     assert all(torch.equal(again[name], value) for name, value in case.weights['model'].items())
+
+
+def test_a_classifier_named_like_it_is_read_too():
+    """DeiT's and iBOT's fine-tuned files: a bias for queries, keys and values, and ``head``."""
+    source = classifier(qkv_bias='qkv', relative_bias=None, pos_embed='absolute', layer_scale=0.0, mean_pooling=False)
+    state = beit.to_official(source.state_dict())
+    assert 'blocks.0.attn.qkv.bias' in state['model'] and 'head.weight' in state['model']
+    target = classifier(qkv_bias='qkv', relative_bias=None, pos_embed='absolute', layer_scale=0.0, mean_pooling=False)
+    load_pretrained(target, state)
+    assert all(torch.equal(value, source.state_dict()[name]) for name, value in target.state_dict().items())
+    load_pretrained(target.backbone, state)  # whose layer of classes is none of its business

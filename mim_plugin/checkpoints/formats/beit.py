@@ -38,10 +38,12 @@ def is_official(state: Mapping[str, Tensor]) -> bool:
     """Whether names are those of an official BEiT model, without prefix.
 
     Its blocks are named like those of timm and iBOT. What tells it: biases for queries and values, a relative
-    position bias, a head of codes, or a pyramid in the backbone (which iBOT's dense tasks took over).
+    position bias, a head of codes, and what iBOT, DeiT and timm name like it: a classifier's layer, and (iBOT) a
+    pyramid in the backbone.
     """
-    own = ('.attn.q_bias', 'relative_position_bias_table', _INDEX, 'lm_head.weight', 'fpn1.0.weight')
-    return ibot.is_official_vit(state) and any(name.endswith(own) for name in state)
+    ends = ('.attn.q_bias', 'relative_position_bias_table', _INDEX)
+    heads = ('lm_head.weight', 'head.weight', 'fpn1.0.weight')
+    return ibot.is_official_vit(state) and any(name.endswith(ends) or name in heads for name in state)
 
 
 def official_name(name: str) -> str | None:

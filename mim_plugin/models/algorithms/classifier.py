@@ -52,7 +52,8 @@ class MIMClassifier(BaseModel):
             )
         self.backbone = MODELS.build(backbone)
         self.head = nn.Linear(self.backbone.embed_dims, num_classes)
-        nn.init.trunc_normal_(self.head.weight, std=0.02 * init_scale, a=-2 * init_scale, b=2 * init_scale)
+        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        self.head.weight.data.mul_(init_scale)
         nn.init.zeros_(self.head.bias)
         self.label_smoothing = label_smoothing
 
