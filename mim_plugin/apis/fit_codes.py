@@ -17,8 +17,9 @@ from mim_plugin.apis.config_errors import explain_build_errors
 from mim_plugin.apis.config_tree import type_name
 from mim_plugin.apis.run import prepare_config
 from mim_plugin.errors import ConfigError
+from mim_plugin.models.losses.dvae import perplexity
 from mim_plugin.models.tokenizers import KMeansTokenizer
-from mim_plugin.models.tokenizers.fitting import fit_centroids, fit_normalisation, mean_of_codes, perplexity
+from mim_plugin.models.tokenizers.fitting import fit_centroids, fit_normalisation, mean_of_codes
 from mim_plugin.models.tokenizers.patches import cut_patches
 from mim_plugin.registry import DATASETS, MODELS
 
@@ -117,8 +118,8 @@ def fit_codes(
     codes = _fit(tokenizer, rows, cells, seed)
     options = {**(cfg_options or {}), **_options(cfg, data, num_codes, out)}
     report = FitReport(
-        str(out), tokenizer.vocabulary_size, int((codes.counts > 0).sum()), perplexity(codes.counts), codes.reseeded,
-        codes.error, images.count, len(rows), images.grid, images.view,
+        str(out), tokenizer.vocabulary_size, int((codes.counts > 0).sum()), float(perplexity(codes.counts)),
+        codes.reseeded, codes.error, images.count, len(rows), images.grid, images.view,
         (read - start, time.perf_counter() - read), _command(cfg.filename, options),
     )  # fmt: skip
     notes = {key: str(getattr(report, key)) for key in ('used', 'perplexity', 'error', 'images', 'patches', 'view')}

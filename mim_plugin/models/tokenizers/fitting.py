@@ -11,7 +11,7 @@ from torch import Tensor
 from mim_plugin.errors import ConfigError, DataError
 from mim_plugin.models.tokenizers.kmeans import argmax_scores
 
-__all__ = ['Codes', 'fit_centroids', 'fit_normalisation', 'mean_of_codes', 'perplexity']
+__all__ = ['Codes', 'fit_centroids', 'fit_normalisation', 'mean_of_codes']
 
 # A code that fewer rows have than this share of an even split is taken from its place.
 RARE = 0.05
@@ -108,15 +108,12 @@ def mean_of_codes(rows: Tensor, ids: Tensor, empty: Tensor) -> Tensor:
     return torch.where(counts > 0, sums / counts.clamp(min=1), empty)
 
 
-def perplexity(counts: Tensor) -> float:
-    """2 to the power of the entropy in bits: how many evenly used codes would be as uncertain."""
-    share = counts[counts > 0].double() / counts.sum()
-    return float((-(share * share.log()).sum()).exp())
-
-
 def _mini_batch_kmeans(rows: Tensor, num_codes: int, seed: int) -> Tensor:
-    from sklearn.cluster import MiniBatchKMeans
-    from sklearn.exceptions import ConvergenceWarning
+    try:
+        from sklearn.cluster import MiniBatchKMeans
+        from sklearn.exceptions import ConvergenceWarning
+    except ImportError as error:
+        raise ConfigError('Fitting codes needs scikit-learn; run `pip install scikit-learn`.') from error
 
     spread = num_codes**2 * rows.shape[1] <= MAX_SPREAD_START
     kmeans = MiniBatchKMeans(

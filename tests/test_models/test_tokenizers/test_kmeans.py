@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from mim_plugin.errors import CheckpointError, ConfigError, DataError
-from mim_plugin.models.tokenizers.fitting import fit_centroids, fit_normalisation, mean_of_codes, perplexity
+from mim_plugin.models.tokenizers.fitting import fit_centroids, fit_normalisation, mean_of_codes
 from mim_plugin.models.tokenizers.kmeans import argmax_scores
 from mim_plugin.registry import MODELS
 
@@ -171,8 +171,6 @@ def test_too_few_rows_are_one_clear_message():
     assert len(fit_centroids(torch.rand(50, 3), 50).centroids) == 50
 
 
-def test_means_and_perplexity():
+def test_means_of_codes():
     rows, empty = torch.tensor([[1.0], [3.0], [7.0]]), torch.tensor([[0.5]] * 3)
     assert mean_of_codes(rows, torch.tensor([0, 0, 2]), empty).flatten().tolist() == [2.0, 0.5, 7.0]
-    assert perplexity(torch.tensor([5, 5, 5, 5, 0])) == pytest.approx(4.0)
-    assert perplexity(torch.tensor([9, 0])) == pytest.approx(1.0)
