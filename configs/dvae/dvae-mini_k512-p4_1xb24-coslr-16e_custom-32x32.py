@@ -3,8 +3,8 @@
 512 codes, one for 4 x 4 pixels. It shows in minutes what training a tokenizer looks like; for photographs take
 configs/dvae/dvae_k512-p8_1xb64-coslr-100e_custom.py.
 
-Results      docs/dvae.md
-Hardware     1 processor core
+Results      CIFAR-10, 6000 images: 289 of 512 codes occur on 1500 test images, 20.6 dB (docs/dvae.md, with the commands)
+Hardware     1 processor core, 217 s
 Batch        24 crops of 16 pixels, which a network of convolutions can do without the rest of the image; lr 2e-3
 Differs from DALL-E's in: network, codes, length; a code stands for 48 values instead of 192, so that a weight of the
              prior of 2 is about as strong, by value, as DALL-E's 6.6
