@@ -1,23 +1,20 @@
 """BEiT with DALL-E's codes read from disk, ViT-B/16, ImageNet-1K, 800 epochs.
 
-The tokens of 10 fixed crops of each image are made once with the config that runs the tokenizer (5.0 GB on disk); then
-no GPU holds or runs it. docs/token_cache.md says what that changes in the sampling.
+The tokens of 10 fixed crops of each image are made once (5.0 GB on disk); then no GPU holds or runs the tokenizer.
+docs/token_cache.md says what that changes in the sampling.
 
-Paper        arXiv 2106.08254, Table 1, row "BEiT-B": fine-tuned 83.2 (quoted; with the tokenizer run in every step)
+Paper        arXiv 2106.08254, Table 1: fine-tuned 83.2 (quoted; with the tokenizer run in every step)
 Reproduced   not yet run
 Hardware     16 GPUs
 Batch        2048 = 16 GPUs x 128; lr 1.5e-3
-Differs from the original in: 10 fixed crops an image; tokens of images without colour jitter
-Run          python tools/encode_tokens.py LIVE_CONFIG --crops 10 --out data/imagenet_tokens
+Needs        the published encoder of DALL-E under checkpoints/dall-e/encoder.pkl
+Differs from the published run in: 10 fixed crops an image; tokens of images without colour jitter
+Run          python tools/encode_tokens.py configs/beit/beit_vit-base-p16_16xb128-coslr-800e_in1k.py --crops 10 \
+             --out data/imagenet_tokens
              tools/dist_train.sh configs/beit/beit-cached_vit-base-p16_16xb128-coslr-800e_in1k.py 8   (NNODES=2)
 """
 
-_base_ = [
-    '../_base_/models/beit_vit-base-p16.py',
-    '../_base_/datasets/imagenet_beit.py',
-    '../_base_/schedules/beit_adamw_coslr_800e.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = ['./beit_vit-base-p16_16xb128-coslr-800e_in1k.py']
 
 cache = 'data/imagenet_tokens'
 
@@ -30,14 +27,13 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
-# model: tokenizer.tokenizer is built once, to compare it with the one that made the cache
+# model: the tokenizer is built once, to compare it with the one that made the cache
 model = dict(
     tokenizer=dict(
+        _delete_=True,
         type='CachedTokenizer',
         cache=cache,
         vocabulary_size=8192,
-        tokenizer=dict(type='DALLETokenizer', checkpoint='checkpoints/dalle/encoder.pkl'),
+        tokenizer={{_base_.model.tokenizer}},
     ),
 )
-
-auto_scale_lr = dict(enable=False, base_batch_size=2048)
