@@ -43,6 +43,24 @@ def tiny_configs(tmp_path: Path) -> dict[str, Path]:
 
 
 @pytest.fixture
+def tiny_beit(tmp_path: Path, tiny_configs: dict[str, Path]) -> dict[str, Path]:
+    """The same of BEiT, with 4 patches an image and 8 codes."""
+    cfg = Config.fromfile(QuickstartOptions(method='beit').configs[0])
+    cfg.model.backbone.update(arch=ARCH, img_size=32)
+    cfg.model.tokenizer.vocabulary_size = 8
+    cfg.num_images = 8
+    cfg.train_dataloader.batch_size = 4
+    cfg.param_scheduler[0].warmup_epochs = 0
+    for step in (*cfg.train_dataloader.dataset.pipeline, *cfg.feature_pipeline):
+        if step.type == 'BEiTMasks':
+            step.update(num_masked=2, min_per_block=1)
+        elif 'size' in step:
+            step.size = 32
+    cfg.dump(tmp_path / 'tiny_beit.py')
+    return {**tiny_configs, 'pretrain_config': tmp_path / 'tiny_beit.py'}
+
+
+@pytest.fixture
 def labelled_data(tmp_path: Path) -> Path:
     """A user's folder with class folders and with masks, whose label 5 is no class."""
     root = tmp_path / 'mine'

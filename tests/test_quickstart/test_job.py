@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,29 @@ def test_a_whole_run_on_a_users_folder(
     again = run_quickstart(QuickstartOptions(resume=True, **options))
     assert again['steps'] == summary['steps']
     assert 'done before' in capsys.readouterr().out
+
+
+def test_beit_fits_codes_trains_scores_and_draws(
+    tmp_path: Path, labelled_data: Path, start_checkpoint: Path, tiny_beit: dict, monkeypatch: pytest.MonkeyPatch
+):
+    (labelled_data / 'classes.json').unlink()
+    for name in ('images', 'annotations'):
+        shutil.rmtree(labelled_data / name)
+    options = dict(work_dir=tmp_path / 'run', data=labelled_data, method='beit', epochs=2, **tiny_beit)
+    options['checkpoint'] = start_checkpoint
+    with monkeypatch.context() as patch:
+        patch.setattr(ProgressHook, 'after_train_iter', lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(SystemExit):
+            run_quickstart(QuickstartOptions(**options))
+    codes = (tmp_path / 'run/pretrain/codes.safetensors').stat().st_mtime_ns
+    summary = run_quickstart(QuickstartOptions(resume=True, **options))
+    assert (tmp_path / 'run/pretrain/codes.safetensors').stat().st_mtime_ns == codes, 'codes are fitted once'
+    names = [row['name'] for row in summary['frozen_features']]
+    assert names[-3:] == ['random weights', 'shipped checkpoint', 'checkpoint + BEiT on these images']
+    assert summary['options']['method'] == 'beit' and summary['pretraining']['iterations'] == 6
+    for name in ('views', 'attention', 'curves'):
+        assert (tmp_path / 'run' / 'pictures' / f'{name}.png').stat().st_size > 5000
+    assert 'loss_mim' in read_scalars(tmp_path / 'run/pretrain')
 
 
 def test_images_without_labels_are_pretrained_on_and_drawn(

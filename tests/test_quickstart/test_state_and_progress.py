@@ -30,7 +30,9 @@ def test_folders_of_somebody_else_are_left_alone(tmp_path: Path):
     assert (tmp_path / 'data').is_dir()
 
 
-@pytest.mark.parametrize('change', [{'seed': 1}, {'epochs': 3}, {'from_scratch': True}, {'data': Path('/elsewhere')}])
+@pytest.mark.parametrize(
+    'change', [{'seed': 1}, {'method': 'beit'}, {'epochs': 3}, {'from_scratch': True}, {'data': Path('/elsewhere')}]
+)
 def test_resume_refuses_another_run(tmp_path: Path, change: dict):
     RunState(QuickstartOptions(work_dir=tmp_path)).save()
     with pytest.raises(ConfigError, match=f'{next(iter(change))}='):
@@ -43,14 +45,14 @@ def test_damaged_state_file(tmp_path: Path):
         RunState(QuickstartOptions(work_dir=tmp_path, resume=True))
 
 
-@pytest.mark.parametrize('options', [{'epochs': 0}, {'seed': -1}, {'device': 'tpu'}])
+@pytest.mark.parametrize('options', [{'method': 'mae'}, {'epochs': 0}, {'seed': -1}, {'device': 'tpu'}])
 def test_options_that_cannot_work(options: dict):
     with pytest.raises(ConfigError, match=f'--{next(iter(options))}'):
         QuickstartOptions(**options)
 
 
 def test_configs_exist():
-    assert all(path.is_file() for path in QuickstartOptions().configs)
+    assert all(path.is_file() for method in ('ibot', 'beit') for path in QuickstartOptions(method=method).configs)
     assert find_configs().name == 'quickstart'
 
 

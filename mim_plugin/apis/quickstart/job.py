@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope
 from mim_plugin.apis.config_errors import read_config
 from mim_plugin.apis.quickstart import features, pictures, report, training
 from mim_plugin.apis.quickstart.layout import SPLITS, ImageData, detect_layout, read_scenes
-from mim_plugin.apis.quickstart.options import QuickstartOptions
+from mim_plugin.apis.quickstart.options import METHOD_NAMES, QuickstartOptions
 from mim_plugin.apis.quickstart.progress import Progress, duration
 from mim_plugin.apis.quickstart.scenes import prepare_scenes
 from mim_plugin.apis.quickstart.segmentation import color_row, scene_pairs
@@ -63,7 +63,13 @@ class Job:
     @property
     def trained_name(self) -> str:
         """What the pretrained network is called in tables."""
-        return 'iBOT from random weights' if self.options.from_scratch else 'checkpoint + iBOT on these images'
+        name = METHOD_NAMES[self.options.method]
+        return f'{name} from random weights' if self.options.from_scratch else f'checkpoint + {name} on these images'
+
+    @property
+    def avgpool(self) -> int:
+        """Features of the method: [CLS] (0) of iBOT; mean of the patches (1) of BEiT, which trains no [CLS]."""
+        return 1 if self.options.method == 'beit' else 0
 
     @property
     def trained(self) -> str | None:
@@ -75,18 +81,19 @@ class Job:
         """Labelled images, decoded at the first use."""
         return features.load_labelled_images(self.data.classes, self.config.feature_pipeline)
 
-    def network(self, checkpoint: str | Path | None) -> FeatureExtractor:
-        """The backbone with random weights or those of a file."""
+    def network(self, checkpoint: str | Path | None, avgpool: int = 0) -> FeatureExtractor:
+        """The backbone with random weights or those of a file; ``avgpool`` as :class:`FeatureExtractor` has it."""
         torch.manual_seed(self.options.seed)
         parts = {key: self.config.model[key] for key in ('backbone', 'data_preprocessor')}
-        model = FeatureExtractor(**parts)
+        model = FeatureExtractor(**parts, avgpool=avgpool)
         if checkpoint is not None:
             load_pretrained(model.backbone, str(checkpoint), logger=self.progress.logger)
         return model.eval()
 
-    def row(self, name: str, checkpoint: str | Path | None) -> dict:
+    def row(self, name: str, checkpoint: str | Path | None, avgpool: int) -> dict:
         """Scores a network's frozen features."""
-        return features.feature_row(name, self.network(checkpoint), self.images, self.options.seed, get_device())
+        model = self.network(checkpoint, avgpool)
+        return features.feature_row(name, model, self.images, self.options.seed, get_device())
 
 
 def _prepare_data(job: Job) -> dict:
@@ -109,10 +116,10 @@ def _built_in_data(folder: Path) -> ImageData:
 
 def _features_before(job: Job) -> dict:
     rows = features.baseline_rows(job.images, job.options.seed)
-    rows.append(job.row(RANDOM, None))
+    rows.append(job.row(RANDOM, None, job.avgpool))
     start = training.shipped_checkpoint(job.options)
     if start is not None:
-        rows.append(job.row(SHIPPED, start))
+        rows.append(job.row(SHIPPED, start, 0))  # iBOT made it: its [CLS]
     train, test = job.images.labels('train'), job.images.labels('test')
     return {'rows': rows, 'train': len(train), 'test': len(test), 'few': features.few_labels(train)}
 
@@ -122,7 +129,7 @@ def _pretrain(job: Job) -> dict:
 
 
 def _features_after(job: Job) -> dict:
-    row = job.row(job.trained_name, job.trained)
+    row = job.row(job.trained_name, job.trained, job.avgpool)
     found = {'rows': [row]}
     if 'auc' in row['knn']:
         labels = job.images.labels('test')
@@ -148,12 +155,13 @@ def _segment_random(job: Job) -> dict:
 def _draw(job: Job) -> dict:
     target = job.folder / 'pictures'
     target.mkdir(parents=True, exist_ok=True)
+    who = '[CLS]' if job.avgpool == 0 else 'the middle patch'
     title = (
-        f'Self-attention of [CLS] in the last block, {job.trained_name}; each map from its least to its largest weight'
+        f'Self-attention of {who} in the last block, {job.trained_name}; each map from its least to its largest weight'
     )
     figures = {
         'views': lambda: pictures.views_picture(job.config, job.data.images, job.options.seed),
-        'attention': lambda: pictures.attention_picture(job.network(job.trained), job.data, title),
+        'attention': lambda: pictures.attention_picture(job.network(job.trained), job.data, title, job.avgpool == 0),
         'curves': lambda: pictures.curves_picture(job.folder / 'pretrain'),
     }
     if job.data.scenes is not None:
@@ -186,7 +194,7 @@ class Step:
 STEPS = {
     'data': Step('solar cells from the elpv-dataset package, scenes composed of photographs', 8, _prepare_data),
     'features_before': Step('frozen features before, and without a network', 15, _features_before, 'classes'),
-    'pretrain': Step('iBOT pretraining on images without labels', 140, _pretrain),
+    'pretrain': Step('pretraining on images without labels', 140, _pretrain),
     'features_after': Step('frozen features after pretraining', 5, _features_after, 'classes'),
     'segment_trained': Step('segmentation, fine-tuned from the result', 105, _segment_trained, 'scenes'),
     'segment_random': Step('segmentation, by colour alone and from random weights', 110, _segment_random, 'scenes'),

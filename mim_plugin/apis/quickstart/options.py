@@ -9,10 +9,14 @@ from mmengine.device import get_device
 import mim_plugin
 from mim_plugin.errors import ConfigError
 
-__all__ = ['QuickstartOptions', 'check_device', 'find_configs']
+__all__ = ['METHOD_NAMES', 'QuickstartOptions', 'check_device', 'find_configs']
 
+METHOD_NAMES = {'ibot': 'iBOT', 'beit': 'BEiT'}
 DEVICES = ('cpu', 'cuda')
-PRETRAIN_CONFIG = 'ibot_vit-mini-p16_1xb64-12e_solar-cells.py'
+PRETRAIN_CONFIGS = {
+    'ibot': 'ibot_vit-mini-p16_1xb64-12e_solar-cells.py',
+    'beit': 'beit_vit-mini-p16_1xb64-40e_solar-cells.py',
+}
 SEGMENTATION_CONFIG = 'upernet_vit-mini-p16_1xb16-20e_scenes-128x128.py'
 SHIPPED = Path(mim_plugin.__file__).resolve().parent / 'zoo' / 'ibot_vit-mini-p16' / 'model.safetensors'
 
@@ -49,6 +53,7 @@ class QuickstartOptions:
 
     Attributes:
         work_dir: Everything that the run writes is inside.
+        method: 'ibot' or 'beit'.
         data: A folder of the user, or None for the solar cells and the composed scenes.
         epochs: Epochs of pretraining, or None for the config's.
         device: ``cpu``, ``cuda``, or None for what the machine has.
@@ -61,6 +66,7 @@ class QuickstartOptions:
     """
 
     work_dir: Path = Path('work_dirs/quickstart')
+    method: str = 'ibot'
     data: Path | None = None
     epochs: int | None = None
     device: str | None = None
@@ -77,6 +83,8 @@ class QuickstartOptions:
         Raises:
             ConfigError: If a value cannot work.
         """
+        if self.method not in PRETRAIN_CONFIGS:
+            raise ConfigError(f'--method {self.method} is unknown: give one of {", ".join(PRETRAIN_CONFIGS)}.')
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(f'--epochs {self.epochs} trains nothing: give 1 or more.')
         if self.seed < 0:
@@ -89,7 +97,8 @@ class QuickstartOptions:
         pretrain, segmentation = self.pretrain_config, self.segmentation_config
         if pretrain is None or segmentation is None:
             folder = find_configs()
-            pretrain, segmentation = pretrain or folder / PRETRAIN_CONFIG, segmentation or folder / SEGMENTATION_CONFIG
+            pretrain = pretrain or folder / PRETRAIN_CONFIGS[self.method]
+            segmentation = segmentation or folder / SEGMENTATION_CONFIG
         return Path(pretrain), Path(segmentation)
 
     def identity(self) -> dict[str, object]:
@@ -97,5 +106,5 @@ class QuickstartOptions:
         fields = asdict(self)
         return {
             'data': None if self.data is None else str(Path(self.data).expanduser().resolve()),
-            **{name: fields[name] for name in ('epochs', 'seed', 'from_scratch')},
+            **{name: fields[name] for name in ('method', 'epochs', 'seed', 'from_scratch')},
         }

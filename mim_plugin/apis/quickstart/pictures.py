@@ -66,13 +66,14 @@ def _attention_paths(data: ImageData) -> list[tuple[Path, str]]:
     return paths
 
 
-def attention_picture(model: FeatureExtractor, data: ImageData, title: str) -> Figure:
-    """Draws the last block's self-attention of [CLS] for a few images.
+def attention_picture(model: FeatureExtractor, data: ImageData, title: str, of_cls: bool = True) -> Figure:
+    """Draws the last block's self-attention of [CLS], or of the patch in the middle, for a few images.
 
     Args:
         model: Features of the trained teacher.
         data: Where the images are.
         title: Text above.
+        of_cls: False for a method that trains no [CLS].
 
     Returns:
         The figure.
@@ -87,8 +88,9 @@ def attention_picture(model: FeatureExtractor, data: ImageData, title: str) -> F
     backbone = model.backbone
     with torch.no_grad():
         inputs = model.eval().data_preprocessor(batch, False)['inputs']
-        weights = backbone.attention_maps(inputs, (-1,))[0][:, :, 0, backbone.num_prefix_tokens :]
-    grid = backbone.grid_size(ATTENTION_SIDE, ATTENTION_SIDE)
+        rows, columns = grid = backbone.grid_size(ATTENTION_SIDE, ATTENTION_SIDE)
+        query = 0 if of_cls else backbone.num_prefix_tokens + rows // 2 * columns + columns // 2
+        weights = backbone.attention_maps(inputs, (-1,))[0][:, :, query, backbone.num_prefix_tokens :]
     maps = weights.unflatten(-1, grid).float().cpu().numpy()
     return draw_attention(images, list(maps), names=names, title=title)
 
@@ -124,8 +126,8 @@ def curves_picture(folder: Path) -> Figure:
         The figure.
     """
     scalars = read_scalars(folder)
-    names = {'loss_cls': '[CLS] across views', 'loss_patch': 'hidden patches'}
+    names = {'loss_cls': '[CLS] across views', 'loss_patch': 'hidden patches', 'loss_mim': 'hidden patches'}
     panels = {'loss (nats)': {label: scalars[key] for key, label in names.items() if key in scalars}}
     if 'effective_rank' in scalars:
-        panels['effective rank of teacher features'] = {'effective rank': scalars['effective_rank']}
+        panels['effective rank of features'] = {'effective rank': scalars['effective_rank']}
     return draw_curves(panels)

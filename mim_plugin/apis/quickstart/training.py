@@ -8,8 +8,10 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mim_plugin.apis.config_errors import explain_build_errors, read_config
+from mim_plugin.apis.config_tree import type_name
+from mim_plugin.apis.fit_codes import fit_codes
 from mim_plugin.apis.quickstart.layout import SPLITS, SceneFolders
-from mim_plugin.apis.quickstart.options import QuickstartOptions
+from mim_plugin.apis.quickstart.options import METHOD_NAMES, QuickstartOptions
 from mim_plugin.apis.quickstart.progress import FileLogRunner, Progress, ProgressHook
 from mim_plugin.apis.quickstart.segmentation import fit_segmentation_config, scene_pairs
 from mim_plugin.apis.run import find_last_checkpoint, prepare_config
@@ -18,7 +20,7 @@ from mim_plugin.errors import CheckpointError, DataError
 
 __all__ = ['finetune', 'loader_processes', 'pretrain', 'set_epochs', 'shipped_checkpoint']
 
-PRETRAIN_FIGURES = {'loss': 'loss', 'effective_rank': 'effective rank'}
+PRETRAIN_FIGURES = {'loss': 'loss', 'mim_acc': 'percent of hidden codes right', 'effective_rank': 'effective rank'}
 SEGMENTATION_FIGURES = {'loss': 'loss', 'decode.acc_seg': 'percent of training pixels right'}
 
 
@@ -82,7 +84,7 @@ def _run(cfg: Config, folder: Path, options: QuickstartOptions, hook: ProgressHo
 
 
 def pretrain(images: Path, folder: Path, options: QuickstartOptions, progress: Progress) -> dict:
-    """Trains iBOT on a folder of images.
+    """Trains iBOT or BEiT on a folder of images; BEiT's codes are fitted to them first.
 
     Args:
         images: Unlabelled images.
@@ -103,10 +105,16 @@ def pretrain(images: Path, folder: Path, options: QuickstartOptions, progress: P
         raise DataError(f'{images} holds no image: give a folder with .jpg or .png files in any depth.')
     cfg.train_dataloader.dataset.data_root = str(images)
     _fit_batch(cfg, count, options.epochs)
+    method = type_name(cfg.model)
     start = shipped_checkpoint(options)
     if start is not None:
-        cfg.model.init_cfg = dict(type='Pretrained', checkpoint=str(start))
-    title = 'iBOT from random weights' if start is None else 'iBOT goes on from the checkpoint'
+        # The checkpoint is iBOT's: of BEiT it fills the backbone alone.
+        target = cfg.model if method == 'IBOT' else cfg.model.backbone
+        target.init_cfg = dict(type='Pretrained', checkpoint=str(start))
+    if method == 'BEiT':
+        cfg.model.tokenizer.checkpoint = _fitted_codes(cfg, folder, options, progress)
+    name = METHOD_NAMES[options.method]
+    title = f'{name} from random weights' if start is None else f'{name} goes on from the checkpoint'
     runner, seconds = _run(cfg, folder, options, ProgressHook(progress, title, PRETRAIN_FIGURES))
     seen = runner.max_iters * cfg.train_dataloader.batch_size
     return {
@@ -118,6 +126,15 @@ def pretrain(images: Path, folder: Path, options: QuickstartOptions, progress: P
         'images_per_second': round(seen / seconds, 1),
         'loss': round(runner.message_hub.get_scalar('train/loss').mean(20), 3),
     }
+
+
+def _fitted_codes(cfg: Config, folder: Path, options: QuickstartOptions, progress: Progress) -> str:
+    """The file of the codes; fitted unless a run that is resumed has done so."""
+    path = folder / 'codes.safetensors'
+    if not path.is_file():
+        report = fit_codes(cfg, out=str(path), seed=options.seed, workers=loader_processes())
+        progress.say(f'{report.used} of {report.num_codes} codes used, perplexity {report.perplexity:.0f}')
+    return str(path)
 
 
 def finetune(
