@@ -16,7 +16,7 @@ from mim_plugin.registry import MODELS
 
 __all__ = ['CachedTokenizer', 'tokenizer_hash']
 
-_PLACES = ('_scope_', 'checkpoint', 'init_cfg')
+_PLACES = ('_scope_', 'checkpoint', 'decoder_checkpoint', 'init_cfg')
 
 
 @MODELS.register_module()
@@ -83,7 +83,7 @@ class CachedTokenizer(FrozenTokenizer):
 def tokenizer_hash(tokenizer: FrozenTokenizer, config: dict) -> str:
     """SHA-256 of what decides a tokenizer's ids: its class, its settings with their defaults, its weights.
 
-    Where the weights lie does not count.
+    Where the weights lie does not count, nor do those of a decoder, which only draws pictures.
 
     Args:
         tokenizer: A tokenizer whose weights are loaded.
@@ -99,6 +99,8 @@ def tokenizer_hash(tokenizer: FrozenTokenizer, config: dict) -> str:
     digest = hashlib.sha256(cls.__name__.encode())
     digest.update(json.dumps(_without_places(settings), sort_keys=True, default=str).encode())
     for name, value in sorted(tokenizer.full_state_dict().items()):
+        if 'decoder' in name.split('.'):
+            continue
         value = value.detach().cpu().contiguous()
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy())
