@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mim_plugin.visualization.style import draw_picture, new_figure
@@ -50,17 +51,17 @@ def draw_predictions(
     return figure
 
 
-def _outline(axes: object, mask: np.ndarray, shape: tuple[int, ...]) -> None:
+def _outline(axes: Axes, mask: np.ndarray, shape: tuple[int, ...]) -> None:
     """A thin line around the hidden patches of a picture of ``shape``."""
-    height, width = shape[0] / mask.shape[0], shape[1] / mask.shape[1]
+    from matplotlib.collections import LineCollection
+
     padded = np.pad(mask, 1)
-    for axis in (0, 1):
-        for row, column in np.argwhere(np.diff(padded, axis=axis)):
-            # The border between a cell and the next one along the axis; cells are counted from the padding.
-            if axis == 0:
-                ends = [(column - 1, row), (column, row)]
-            else:
-                ends = [(column, row - 1), (column, row)]
-            xs, ys = ([x * width - 0.5 for x, _ in ends], [y * height - 0.5 for _, y in ends])
-            axes.plot(xs, ys, color='white', linewidth=1.6, solid_capstyle='round')
-            axes.plot(xs, ys, color='black', linewidth=0.7, solid_capstyle='round')
+    # A border is where neighbours differ: below each other (ends: left, right), beside each other (ends: top, bottom).
+    rows, columns = np.nonzero(padded[1:] != padded[:-1])
+    across = np.stack([np.stack([columns - 1, rows], 1), np.stack([columns, rows], 1)], 1)
+    rows, columns = np.nonzero(padded[:, 1:] != padded[:, :-1])
+    down = np.stack([np.stack([columns, rows - 1], 1), np.stack([columns, rows], 1)], 1)
+    cell = np.array([shape[1] / mask.shape[1], shape[0] / mask.shape[0]])
+    lines = np.concatenate([across, down]) * cell - 0.5
+    for color, width in (('white', 2.2), ('black', 0.9)):
+        axes.add_collection(LineCollection(lines, colors=color, linewidths=width, capstyle='projecting'))
