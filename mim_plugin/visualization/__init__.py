@@ -2,6 +2,7 @@
 
 from mim_plugin.visualization.attention import color_heads, draw_attention, mass_mask
 from mim_plugin.visualization.codes import draw_code_usage, draw_reconstructions
+from mim_plugin.visualization.comparison import draw_comparison
 from mim_plugin.visualization.curves import draw_curves, read_scalars
 from mim_plugin.visualization.predictions import draw_predictions
 from mim_plugin.visualization.segmentation import color_labels, draw_segmentation
@@ -14,6 +15,7 @@ __all__ = [
     'color_labels',
     'draw_attention',
     'draw_code_usage',
+    'draw_comparison',
     'draw_curves',
     'draw_predictions',
     'draw_reconstructions',

@@ -39,7 +39,7 @@ def draw_comparison(
     axes[0].set_yticks(range(len(methods)), methods, fontsize=8)
     axes[0].invert_yaxis()
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc='outside lower center', ncols=4, fontsize=8, frameon=False)
+    figure.legend(handles, labels, loc='outside lower center', ncols=5, fontsize=8, frameon=False)
     figure.suptitle(title, fontsize=9)
     return figure
 
@@ -53,7 +53,7 @@ def _draw_panel(axes: Axes, runs: Sequence[Sequence[float]], baselines: Mapping[
         axes.scatter(values, place + np.asarray(spread), s=14, color=[dark], edgecolor='white', linewidth=0.5,
                      zorder=3, label=label)  # fmt: skip
         axes.annotate(f'{np.mean(values):.1f}', (max(values), place), (5, 0), textcoords='offset points',
-                      va='center', fontsize=8)  # fmt: skip
+                      va='center', fontsize=8, bbox=dict(color='white', alpha=0.8, pad=0.5))  # fmt: skip
     for line, (name, value) in zip(LINES, baselines.items(), strict=False):
         axes.axvline(value, color='black', linestyle=line, linewidth=1, label=name)
     largest = max([*(max(values) for values in runs), *baselines.values()])
