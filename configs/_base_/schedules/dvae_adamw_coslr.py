@@ -9,7 +9,7 @@ optim_wrapper = dict(
 )
 
 param_scheduler = [
-    dict(type='WarmupCosineLR', eta_min=1e-5, warmup_iters=100, convert_to_iter_based=True),
+    dict(type='WarmupCosineLR', eta_min=1e-5, warmup_epochs=1, convert_to_iter_based=True),
 ]
 
 custom_hooks = [
