@@ -82,6 +82,29 @@ def test_every_setting_counts(name, change):
     assert not all(line.ok for line in run_case(case))
 
 
+def facts_of(name, **settings):
+    case = load_case(GOLDEN / name)
+    return HANDLERS[case.kind](dataclasses.replace(case, settings={**case.settings, **settings})).facts
+
+
+def test_warmup_beyond_the_run_is_refused():
+    entry = load_case(GOLDEN / 'schedules_beit_a').settings['schedules'][0]
+    schedules = [entry, {**entry, 'warmup_epochs': entry['epochs'] + 1}, {**entry, 'warmup_steps': 1000}]
+    assert facts_of('schedules_beit_a', schedules=schedules)['refused']({'1': '', '2': ''})
+
+
+def test_finetuning_without_layer_decay_has_two_groups():
+    facts = facts_of('param_groups_beit_a', layer_decay=1.0)
+    assert facts['finetune_groups_count'] == 2
+    assert {values['lr_scale'] for values in facts['finetune_block_rel_mean_pool'].values()} == {1.0}
+    stored = load_case(GOLDEN / 'param_groups_ibot_finetune_vit').expected['groups']
+    merged = {}
+    for group in stored:
+        merged.setdefault(group['weight_decay'], []).extend(group['parameters'])
+    groups = [{'weight_decay': decay, 'lr_scale': 1.0, 'parameters': names} for decay, names in merged.items()]
+    assert facts_of('param_groups_ibot_finetune_vit', layer_decay=1.0)['groups'](groups)
+
+
 def quantity(*values, atol=0.1, rtol=0.0):
     return Quantity(torch.tensor(values), atol, rtol)
 

@@ -83,7 +83,13 @@ def _wrapper_config(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _layer_groups(model: nn.Module, settings: Mapping[str, Any], **options: Any) -> Groups:
-    return LayerDecayOptimWrapperConstructor(_wrapper_config(settings), options)(model).optimizer.param_groups
+    config = _wrapper_config(settings)
+    if options['layer_decay_rate'] == 1 and not options.get('originals'):
+        # The published fine-tuning then knows no layers.
+        no_decay = {'no_decay': options.get('no_decay', NO_DECAY)}
+        groups = MIMOptimWrapperConstructor(config, no_decay)(model).optimizer.param_groups
+        return [{'name': None, 'lr_scale': 1.0, **group} for group in groups]
+    return LayerDecayOptimWrapperConstructor(config, options)(model).optimizer.param_groups
 
 
 def _by_name(

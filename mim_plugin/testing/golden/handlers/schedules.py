@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mim_plugin.errors import ConfigError
 from mim_plugin.testing.golden.case import Answers, Case
 from mim_plugin.testing.golden.training import IterationSchedules, ScheduledGroups, teacher_temperatures
 
@@ -37,7 +38,11 @@ def schedules_beit(case: Case) -> Answers:
             refused.append(str(i))
             continue
         config = {'end_value': entry['final_value'], 'warmup_start': entry['start_warmup_value'], **warmup}
-        run = ScheduledGroups([{'lr': entry['base_value']}], [{'param_name': 'lr', **config}], entry)
+        try:
+            run = ScheduledGroups([{'lr': entry['base_value']}], [{'param_name': 'lr', **config}], entry)
+        except ConfigError:  # the warm-up is longer than the run
+            refused.append(str(i))
+            continue
         outputs[f'schedule_{i}'] = np.array([run.next()[0]['lr'] for _ in range(length)])
     outputs['group_values'] = _group_values(case.settings.get('group_values', GROUP_VALUES))
     return Answers(outputs, {'refused': lambda stored: sorted(stored) == sorted(refused)})
