@@ -31,7 +31,7 @@ model = dict(
     tokenizer=dict(
         type='DVAETokenizer',
         network=dict(
-            type='StridedDVAE', vocabulary_size=512, codebook_dim=64, num_layers=3, hidden_dim=64, out_channels=6
+            type='StridedDVAE', vocabulary_size=128, codebook_dim=64, num_layers=3, hidden_dim=32, out_channels=6
         ),
         checkpoint=None,
     ),
