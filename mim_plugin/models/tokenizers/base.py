@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mim_plugin.errors import ConfigError
+from mim_plugin.errors import CheckpointError, ConfigError
 
 __all__ = ['FrozenTokenizer', 'Targets', 'forget_frozen_tokenizer', 'frozen_prefixes']
 
@@ -55,6 +56,7 @@ class FrozenTokenizer(nn.Module, ABC):
         value_dims: Numbers a patch, for 'values'.
         has_weights: Whether a missing ``checkpoint`` means random weights.
         can_decode: Whether :meth:`decode` makes images of targets.
+        without_file: What the user should do when ``checkpoint`` is no file; None where it need not be one.
     """
 
     kind: Literal['ids', 'values'] = 'ids'
@@ -62,6 +64,7 @@ class FrozenTokenizer(nn.Module, ABC):
     value_dims: int | None = None
     has_weights = True
     can_decode = False
+    without_file: str | None = None
 
     def __init__(self, checkpoint: str | None = None) -> None:
         super().__init__()
@@ -97,8 +100,16 @@ class FrozenTokenizer(nn.Module, ABC):
         raise ConfigError(f'{type(self).__name__} has no decoder; choose another tokenizer for pictures.')
 
     def init_weights(self) -> None:
-        """Read ``checkpoint``, once; called before training starts."""
+        """Read ``checkpoint``, once; called before training starts.
+
+        Raises:
+            CheckpointError: The file is missing, of another kind, or does not fit.
+        """
         if not self._loaded:
+            if self.without_file and not Path(self.checkpoint).exists():
+                raise CheckpointError(
+                    f'{self.checkpoint} does not exist, but tokenizer.checkpoint names it; {self.without_file}.'
+                )
             self.load_checkpoint(self.checkpoint)
             self._loaded = True
         elif self.checkpoint is None and self.has_weights:

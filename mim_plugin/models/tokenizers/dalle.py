@@ -38,6 +38,7 @@ class DALLETokenizer(FrozenTokenizer):
     Source: BEiT (arXiv 2106.08254), section 2.1; Zero-shot text-to-image generation (arXiv 2102.12092).
     """
 
+    without_file = 'put the published file there, or take a tokenizer without download (docs/tokenizers.md)'
     DOWNSAMPLING = 8
 
     def __init__(

@@ -32,6 +32,8 @@ class DINOTokenizer(FrozenTokenizer):
     Source: "standalone DINO" of iBOT (arXiv 2111.07832), Tables 9 and 20 and appendix F.
     """
 
+    without_file = 'put a full checkpoint of DINO or iBOT there'
+
     def __init__(
         self,
         encoder: dict,

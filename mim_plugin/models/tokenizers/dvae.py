@@ -29,6 +29,7 @@ class DVAETokenizer(FrozenTokenizer):
     """
 
     can_decode = True
+    without_file = 'train it first (docs/dvae.md), or name the checkpoint that you have'
 
     def __init__(self, network: dict, pixel_law: str = 'logit_laplace', checkpoint: str | None = None) -> None:
         super().__init__(checkpoint)

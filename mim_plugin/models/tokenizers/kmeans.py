@@ -43,6 +43,8 @@ class KMeansTokenizer(FrozenTokenizer):
     (K, 3 * s * s)``, the mean pixels of each code's cells of ``s`` pixels a side, in [0, 1].
     """
 
+    without_file = 'fit codes with tools/fit_codes.py CONFIG --data DIR, which writes it'
+
     def __init__(
         self, features: dict, vocabulary_size: int, normalise: str = 'standardise', checkpoint: str | None = None
     ) -> None:

@@ -93,7 +93,8 @@ def test_images_must_divide_into_cells():
 @pytest.mark.parametrize(
     ('build', 'name', 'message'),
     [
-        (dalle, 'gone.pkl', 'does not exist'),
+        (dalle, 'gone.pkl', 'gone.pkl does not exist, but tokenizer.checkpoint names it; put the published file there'),
+        (own, 'gone.pth', 'gone.pth does not exist, but tokenizer.checkpoint names it; train it first'),
         (dalle, 'decoder.pkl', "does not hold DALL-E's encoder: it has blocks.input.w"),
         (dalle, 'kmeans.safetensors', "does not hold DALL-E's encoder: it has centroids"),
         (dalle, 'vit.pth', "does not hold DALL-E's encoder: it has cls_token"),

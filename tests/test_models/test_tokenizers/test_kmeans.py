@@ -124,7 +124,7 @@ def test_other_files_are_refused(tmp_path):
     for name in ('other.safetensors', 'other.pth'):
         with pytest.raises(CheckpointError, match=rf'{name} holds no k-means codes; fit some with tools/fit_codes.py'):
             build(checkpoint=str(tmp_path / name)).init_weights()
-    with pytest.raises(CheckpointError, match='does not exist'):
+    with pytest.raises(CheckpointError, match=r'does not exist, but tokenizer\.checkpoint names it; fit codes'):
         build(checkpoint=str(tmp_path / 'gone.safetensors')).init_weights()
     with pytest.raises(ConfigError, match="normalise='l2'"):
         build(normalise='l2')

@@ -6,13 +6,14 @@ import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mim_plugin.errors import ConfigError
+from mim_plugin.errors import CheckpointError, ConfigError
 from mim_plugin.models.tokenizers.patches import patch_grid
 
 __all__ = ['FeatureGrid', 'channel_statistics']
@@ -60,6 +61,11 @@ class FeatureGrid(nn.Module, ABC):
     def init_weights(self) -> None:
         """Read ``checkpoint``; without one, say so if there are weights that it would fill."""
         if self.checkpoint is not None:
+            if not Path(self.checkpoint).exists():
+                raise CheckpointError(
+                    f'{self.checkpoint} does not exist, but tokenizer.features.checkpoint names it; '
+                    'put the weights there, or choose features that you have (docs/tokenizers.md).'
+                )
             self.load_checkpoint(self.checkpoint)
         elif self.weights():
             print_log(
