@@ -1,6 +1,6 @@
 """BEiT in the form of its published code, ViT-B/16, ImageNet-1K, 300 epochs.
 
-Paper        arXiv 2106.08254, Table 5 names this length, its results are of beit-abs_*
+Paper        arXiv 2106.08254, the recipe of Table 5 at the length of Table 4, whose results are of beit-abs_*
 Reproduced   not yet run
 Hardware     16 GPUs
 Batch        2048 = 16 GPUs x 128; lr 1.5e-3, the same for all sizes (absolute, not scaled with the batch)

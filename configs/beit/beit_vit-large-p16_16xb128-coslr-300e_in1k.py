@@ -1,6 +1,6 @@
 """BEiT in the form of its published code, ViT-L/16, ImageNet-1K, 300 epochs.
 
-Paper        arXiv 2106.08254, Table 5 names this length without a result
+Paper        arXiv 2106.08254, the recipe of Table 5 at the length of Table 4, without a result
 Reproduced   not yet run
 Hardware     16 GPUs
 Batch        2048 = 16 GPUs x 128; lr 1.5e-3, the same for all sizes (absolute, not scaled with the batch)
