@@ -48,15 +48,16 @@ class CacheSpeed:
 
     def __str__(self) -> str:
         live, cached = statistics.median(self.live), statistics.median(self.cached)
-        gain = 1 / live - 1 / cached  # seconds an image
-        views = 1 / self.encoding / gain if gain > 0 else float('inf')
+        ratio = statistics.median(self.ratios)
+        gain = (1 - 1 / ratio) / live  # seconds an image
+        pays = f'a cached view pays after it was used {1 / self.encoding / gain:.1f} times' if gain > 0 else 'no gain'
         return (
             f'tokenizer {self.tokenizer[0]} ({self.tokenizer[1]:.1f} M), student {self.student[0]} '
             f'({self.student[1]:.1f} M)\n'
             f'live    {live:8.2f} images/s\n'
             f'cached  {cached:8.2f} images/s\n'
-            f'ratio   {statistics.median(self.ratios):8.2f} (rounds {self.ratios[0]:.2f} to {self.ratios[-1]:.2f})\n'
-            f'encoding {self.encoding:7.2f} views/s; a cached view pays after it was used {views:.1f} times'
+            f'ratio   {ratio:8.2f} (rounds {self.ratios[0]:.2f} to {self.ratios[-1]:.2f})\n'
+            f'encoding {self.encoding:7.2f} views/s; {pays}'
         )
 
 
