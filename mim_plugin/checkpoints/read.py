@@ -97,7 +97,8 @@ def _read_safetensors(path: Path, map_location: Any) -> dict[str, Any]:
     device = str(map_location) if isinstance(map_location, (str, torch.device)) else 'cpu'
     try:
         with safe_open(path, framework='pt', device=device) as file:
-            return {'state_dict': {name: file.get_tensor(name) for name in file.keys()}, 'meta': file.metadata() or {}}  # noqa: SIM118
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return {'state_dict': state, 'meta': file.metadata() or {}}
     except SafetensorError as error:
         raise damaged(path) from error
 
