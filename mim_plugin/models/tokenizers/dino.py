@@ -62,7 +62,7 @@ class DINOTokenizer(FrozenTokenizer):
         from mim_plugin.checkpoints import contents_of, load_pretrained, read_checkpoint
 
         networks = contents_of(read_checkpoint(checkpoint))
-        if not any(name.startswith('head.') for name in getattr(networks, self.part)):
+        if not any(name.startswith('head.mlp') for name in getattr(networks, self.part)):
             raise CheckpointError(
                 f'{checkpoint} has no projection head, whose prototypes are the codes; name a full checkpoint of DINO '
                 'or iBOT in tokenizer.checkpoint.'

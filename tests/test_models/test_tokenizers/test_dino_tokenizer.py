@@ -54,6 +54,10 @@ def test_it_is_not_taken_for_an_online_tokenizer():
 def test_files_that_cannot_serve_are_refused(tmp_path):
     model = make_ibot()
     torch.save(model.backbone.state_dict(), tmp_path / 'backbone.pth')
+    beit = {f'backbone.{name}': value for name, value in model.backbone.state_dict().items()}
+    torch.save({'state_dict': beit | {'head.linear.weight': torch.zeros(4, 24)}}, tmp_path / 'beit.pth')
+    with pytest.raises(CheckpointError, match=r'beit\.pth has no projection head'):
+        build(checkpoint=str(tmp_path / 'beit.pth')).init_weights()
     with pytest.raises(CheckpointError, match=r'backbone\.pth has no projection head'):
         build(str(tmp_path / 'backbone.pth')).init_weights()
     official_file(model, tmp_path / 'full.pth')
