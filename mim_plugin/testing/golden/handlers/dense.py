@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mim_plugin.checkpoints import load_pretrained
 from mim_plugin.checkpoints.formats import beit
+from mim_plugin.models.layers import LayerScale
 from mim_plugin.registry import MODELS
 from mim_plugin.testing.golden.case import Answers, Case
 from mim_plugin.testing.golden.handlers import beit_model, ibot_model
@@ -37,9 +38,15 @@ class DenseModel(nn.Module):
 def dense_model(settings: dict[str, Any], **changes: Any) -> DenseModel:
     """BEiT's segmentation backbone of a case."""
     changes = {'final_norm': 'none', 'out_indices': settings.get('out_indices', -1), **changes}
-    if settings.get('layer_scale_init') == 0:
+    zero_scale = settings.get('layer_scale_init') == 0
+    if zero_scale:
         changes['layer_scale'] = 1.0  # here a scale that starts at zero is a scale
-    return DenseModel(beit_model.backbone_config(settings, **changes), _neck(settings))
+    model = DenseModel(beit_model.backbone_config(settings, **changes), _neck(settings))
+    if zero_scale:
+        for module in model.modules():
+            if isinstance(module, LayerScale):
+                nn.init.zeros_(module.weight)
+    return model
 
 
 def ibot_dense_model(settings: dict[str, Any]) -> DenseModel:
