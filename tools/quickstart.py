@@ -22,7 +22,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='your images, in any depth; with train/CLASS and val/CLASS folders features are scored too, with '
         '{images,annotations}/{training,validation} a segmentation is trained too',
     )
-    parser.add_argument('--method', default='ibot', help='ibot or beit [%(default)s]')
+    parser.add_argument('--method', default='beit', help='ibot or beit [%(default)s]')
     parser.add_argument('--epochs', type=int, help='epochs of pretraining [what fits into minutes]')
     parser.add_argument('--work-dir', type=Path, default='work_dirs/quickstart', help='results [%(default)s]')
     parser.add_argument('--device', choices=['cpu', 'cuda'], help='where to compute [a GPU if there is one]')

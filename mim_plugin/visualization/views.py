@@ -43,10 +43,11 @@ def draw_views(
     global_crops: Sequence[np.ndarray],
     masks: Sequence[np.ndarray],
     local_crops: Sequence[np.ndarray] = (),
+    tokenizer: str = 'teacher',
 ) -> Figure:
     """Draws what pretraining makes of one image.
 
-    Upper row: the image and its global crops (the teacher sees these). Lower row: the same crops with the
+    Upper row: the image and its global crops (the tokenizer sees these). Lower row: the same crops with the
     hidden patches painted blue (the student sees these), then the local crops.
 
     Args:
@@ -54,6 +55,7 @@ def draw_views(
         global_crops: Pixels of each global crop, ``(S, S, 3)`` uint8.
         masks: One mask for each global crop, ``(h, w)`` bool, True = hidden.
         local_crops: Pixels of each local crop, ``(s, s, 3)`` uint8.
+        tokenizer: What says what is to be predicted: 'teacher' (iBOT, DINO), or 'tokenizer'.
 
     Returns:
         The figure.
@@ -64,10 +66,10 @@ def draw_views(
     for panel in axes.ravel():
         panel.set_axis_off()
     draw_picture(axes[0, 0], image, ('image', _size(image)))
-    note = 'The student sees these.\nIt predicts what the\nteacher says of the\nblue patches.'
+    note = f'The student sees these.\nIt predicts what the\n{tokenizer} says of the\nblue patches.'
     axes[1, 0].text(0.5, 0.5, note, ha='center', va='center', fontsize=8, transform=axes[1, 0].transAxes)
     for i, (crop, mask) in enumerate(zip(global_crops, masks, strict=True)):
-        draw_picture(axes[0, 1 + i], crop, (f'global crop {i + 1}, for the teacher', _size(crop)))
+        draw_picture(axes[0, 1 + i], crop, (f'global crop {i + 1}, for the {tokenizer}', _size(crop)))
         hidden = f'{int(mask.sum())} of {mask.size} patches hidden'
         draw_picture(axes[1, 1 + i], hide_patches(crop, mask), (f'global crop {i + 1}, for the student', hidden))
     for i, crop in enumerate(local_crops):

@@ -12,9 +12,9 @@ ARCH = dict(embed_dims=24, num_layers=4, num_heads=2, feedforward_channels=48)
 
 
 @pytest.fixture
-def tiny_configs(tmp_path: Path) -> dict[str, Path]:
-    """The two configs of the quickstart with a network of 24 channels and few, small images."""
-    pretrain_path, segmentation_path = QuickstartOptions().configs
+def tiny_configs(tmp_path: Path) -> dict:
+    """iBOT, and the two configs of the quickstart with a network of 24 channels and few, small images."""
+    pretrain_path, segmentation_path = QuickstartOptions(method='ibot').configs
     pretrain = Config.fromfile(pretrain_path)
     pretrain.model.backbone.update(arch=ARCH, img_size=32)
     pretrain.model.head.update(out_dim=32, hidden_dim=32, bottleneck_dim=16)
@@ -37,13 +37,14 @@ def tiny_configs(tmp_path: Path) -> dict[str, Path]:
     set_epochs(segmentation, 1)
     segmentation.dump(tmp_path / 'tiny_segmentation.py')
     return {
+        'method': 'ibot',
         'pretrain_config': tmp_path / 'tiny_pretrain.py',
         'segmentation_config': tmp_path / 'tiny_segmentation.py',
     }
 
 
 @pytest.fixture
-def tiny_beit(tmp_path: Path, tiny_configs: dict[str, Path]) -> dict[str, Path]:
+def tiny_beit(tmp_path: Path, tiny_configs: dict) -> dict:
     """The same of BEiT, with 4 patches an image and 8 codes."""
     cfg = Config.fromfile(QuickstartOptions(method='beit').configs[0])
     cfg.model.backbone.update(arch=ARCH, img_size=32)
@@ -57,7 +58,7 @@ def tiny_beit(tmp_path: Path, tiny_configs: dict[str, Path]) -> dict[str, Path]:
         elif 'size' in step:
             step.size = 32
     cfg.dump(tmp_path / 'tiny_beit.py')
-    return {**tiny_configs, 'pretrain_config': tmp_path / 'tiny_beit.py'}
+    return {**tiny_configs, 'method': 'beit', 'pretrain_config': tmp_path / 'tiny_beit.py'}
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def labelled_data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start_checkpoint(tmp_path: Path, tiny_configs: dict[str, Path]) -> Path:
+def start_checkpoint(tmp_path: Path, tiny_configs: dict) -> Path:
     """What the package ships, for the tiny network."""
     from mmengine.registry import DefaultScope
 

@@ -59,7 +59,7 @@ def test_beit_fits_codes_trains_scores_and_draws(
     (labelled_data / 'classes.json').unlink()
     for name in ('images', 'annotations'):
         shutil.rmtree(labelled_data / name)
-    options = dict(work_dir=tmp_path / 'run', data=labelled_data, method='beit', epochs=2, **tiny_beit)
+    options = dict(work_dir=tmp_path / 'run', data=labelled_data, epochs=2, **tiny_beit)
     options['checkpoint'] = start_checkpoint
     with monkeypatch.context() as patch:
         patch.setattr(ProgressHook, 'after_train_iter', lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGINT))

@@ -31,7 +31,7 @@ def test_folders_of_somebody_else_are_left_alone(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    'change', [{'seed': 1}, {'method': 'beit'}, {'epochs': 3}, {'from_scratch': True}, {'data': Path('/elsewhere')}]
+    'change', [{'seed': 1}, {'method': 'ibot'}, {'epochs': 3}, {'from_scratch': True}, {'data': Path('/elsewhere')}]
 )
 def test_resume_refuses_another_run(tmp_path: Path, change: dict):
     RunState(QuickstartOptions(work_dir=tmp_path)).save()

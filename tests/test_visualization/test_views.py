@@ -29,4 +29,7 @@ def test_draw_views_tells_how_many_patches_are_hidden():
     titles = [axes.get_title() for axes in figure.axes]
     assert sum('2 of 4 patches hidden' in title for title in titles) == 2
     assert any('20 x 30' in title for title in titles) and any('local crop 1' in title for title in titles)
+    assert 'global crop 1, for the teacher\n8 x 8 pixels' in titles
+    of_beit = draw_views(crop, [crop], [mask], tokenizer='tokenizer')
+    assert 'global crop 1, for the tokenizer\n8 x 8 pixels' in [axes.get_title() for axes in of_beit.axes]
     figure.canvas.draw()

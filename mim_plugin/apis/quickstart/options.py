@@ -66,7 +66,7 @@ class QuickstartOptions:
     """
 
     work_dir: Path = Path('work_dirs/quickstart')
-    method: str = 'ibot'
+    method: str = 'beit'
     data: Path | None = None
     epochs: int | None = None
     device: str | None = None

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from PIL import Image
 
+from mim_plugin.apis.config_tree import type_name
 from mim_plugin.apis.quickstart.layout import SPLITS, ImageData, SceneFolders
 from mim_plugin.apis.quickstart.segmentation import read_mask, scene_pairs
 from mim_plugin.datasets.files import find_images
@@ -49,7 +50,8 @@ def views_picture(cfg: Config, images: Path, seed: int) -> Figure:
             break
     image = np.asarray(LoadImagePIL().load(dataset.get_data_info(index)['img_path']))
     crops, local = ([_pixels(crop) for crop in views[kind]] for kind in ('global', 'local'))
-    return draw_views(image, crops, [mask.numpy() for mask in views['mask']], local)
+    tokenizer = 'teacher' if type_name(cfg.model) == 'IBOT' else 'tokenizer'
+    return draw_views(image, crops, [mask.numpy() for mask in views['mask']], local, tokenizer)
 
 
 def _attention_paths(data: ImageData) -> list[tuple[Path, str]]:

@@ -39,7 +39,8 @@ class Progress:
 
     def __init__(self, costs: dict[str, float], log_file: Path) -> None:
         self.costs = costs
-        self.logger = MMLogger(f'quickstart-{time.time_ns()}', 'quickstart', str(log_file), file_mode='a')
+        name = Path(log_file).stem
+        self.logger = MMLogger(f'{name}-{time.time_ns()}', name, str(log_file), file_mode='a')
         self._begin = time.monotonic()
         self._done = 0.0
         self._skipped = 0.0
