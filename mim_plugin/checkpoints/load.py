@@ -254,10 +254,13 @@ def _check(
     problems = {'shapes differ': report.mismatched, 'not in the file': missing, 'not in the model': unused}
     if any(problems.values()):
         listed = '; '.join(f'{title}: {_shorten(names, 12)}' for title, names in problems.items() if names)
-        raise CheckpointError(
-            f'{report.source} does not fit the model ({listed}); set the same architecture in the config, '
-            'or load with strict=False to leave these out.'
-        )
+        remedy = 'set the same architecture in the config, or load with strict=False to leave these out'
+        if not missing + unused and all(name.startswith('head.linear.') for name in report.mismatched):
+            remedy = (
+                'its head was trained for another vocabulary: set model.tokenizer to its tokenizer, or start from its '
+                'backbone alone with model.backbone.init_cfg'
+            )
+        raise CheckpointError(f'{report.source} does not fit the model ({listed}); {remedy}.')
 
 
 def _shorten(names: list[str], limit: int = 4) -> str:

@@ -1,24 +1,19 @@
 """BEiT with any frozen tokenizer: what enters the loss, what is frozen, and what is refused."""
 
-import math
-
 import pytest
 import torch
 
-from mim_plugin.errors import ConfigError
+from mim_plugin.errors import CheckpointError, ConfigError
 from mim_plugin.models.tokenizers import FrozenTokenizer
 from mim_plugin.registry import MODELS
 
 ARCH = dict(embed_dims=24, num_layers=2, num_heads=2, feedforward_channels=48)
+BACKBONE = dict(type='MIMVisionTransformer', arch=ARCH, img_size=32, patch_size=8, mask_token=True)
+TOKENIZER = dict(type='MeanColorTokenizer', patch_size=8)
 
 
 def beit(tokenizer=None, **changes):
-    config = dict(
-        type='BEiT',
-        backbone=dict(type='MIMVisionTransformer', arch=ARCH, img_size=32, patch_size=8, mask_token=True),
-        tokenizer=tokenizer or dict(type='MeanColorTokenizer', patch_size=8),
-    )
-    return MODELS.build(config | changes)
+    return MODELS.build(dict(type='BEiT', backbone=BACKBONE, tokenizer=tokenizer or TOKENIZER) | changes)
 
 
 def batch(size=(32, 32), hidden=((0, 1), (3,)), target=None):
@@ -60,7 +55,7 @@ def test_all_patches_can_be_predicted():
 
 def test_non_square_images():
     _, losses = run(beit(), batch(size=(32, 48)))
-    assert math.isfinite(losses['loss_mim'])
+    assert losses['loss_mim'].isfinite()
 
 
 def test_nothing_hidden_is_a_loss_of_zero_with_zero_gradient():
@@ -127,6 +122,17 @@ def test_frozen_means_not_trained_not_saved_not_sent():
 def test_parts_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         beit(**changes)
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused(tmp_path):
+    file = tmp_path / 'beit.pth'
+    torch.save({'state_dict': beit(dict(type='MeanColorTokenizer', patch_size=8, bits=2)).state_dict()}, file)
+    with pytest.raises(CheckpointError, match=r'beit\.pth.*another vocabulary: set model.tokenizer'):
+        beit(init_cfg=dict(type='Pretrained', checkpoint=str(file))).init_weights()
+    start = dict(type='Pretrained', checkpoint=str(file))
+    model = MODELS.build(dict(type='BEiT', backbone=dict(BACKBONE, init_cfg=start), tokenizer=TOKENIZER))
+    model.init_weights()
+    assert model.backbone.cls_token.equal(torch.load(file)['state_dict']['backbone.cls_token'])
 
 
 def test_another_grid_is_refused_at_the_first_batch():
