@@ -99,9 +99,14 @@ def test_grids_of_images_that_are_not_square(photos, tmp_path):
     encode(cfg, tmp_path / 'cache', crops=None, grid=[8])
     assert TokenCache(tmp_path / 'cache').manifest.views == [[8, 12]]
     images, live = cached_images(cfg, tmp_path / 'cache'), MODELS.build(MEAN_COLOR)
-    sample = images[0]
-    assert sample['inputs']['ids'][0].equal(ids_of_view(live, sample).int())
-    assert sample['inputs']['ids'][0].shape == sample['inputs']['mask'][0].shape == (4, 6)
+    for _ in range(10):  # other windows each time
+        sample = images[0]
+        cached, seen = sample['inputs']['ids'][0], ids_of_view(live, sample)
+        assert cached.shape == sample['inputs']['mask'][0].shape == (4, 6)
+        # A window is resized from the image itself: where that moves a pixel by a grey level, so may a colour.
+        colors = [live.decode(ids[None].long()) for ids in (cached, seen)]
+        assert (colors[0] - colors[1]).abs().max() < 1.01 / 8
+        assert (cached == seen).float().mean() > 0.9
 
 
 def test_jitter_changes_the_view_and_not_the_ids(photos, tmp_path):

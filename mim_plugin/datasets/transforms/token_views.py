@@ -82,7 +82,7 @@ class WholeGrids:
     window are those of the resized image. **Changed sampling**: the share of the area that a crop has is one of
     patches / cells (14 x 14 of 28 x 28 is a quarter), its shape is that of the image, its corners lie on cells.
     **Not exact** for a tokenizer that looks beyond a cell: it saw the surroundings of the window, and no mirrored
-    image. Exact for one that does not and whose ids do not depend on left and right.
+    image. Exact, but for a grey level of resizing, for one that does not and whose ids do not depend on left and right.
 
     Args:
         levels: Rows and columns of the whole image in cells, for each size.
@@ -121,7 +121,7 @@ class WholeGrids:
         (rows, columns), (h, w) = self.levels[level], grid
         top, left = uniform_int(rng, rows - h + 1), uniform_int(rng, columns - w + 1)
         dx, dy = image.width / columns, image.height / rows
-        # Pillow takes the surroundings of the box into account: this is a cut of the resized image.
+        # Pillow takes the surroundings of the box into account: but for a grey level, a cut of the resized image.
         view = image.resize(size[::-1], method, box=(left * dx, top * dy, (left + w) * dx, (top + h) * dy))
         window = ids(level)[top : top + h, left : left + w]
         if rng.random() < self.flip_prob:
