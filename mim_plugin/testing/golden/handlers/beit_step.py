@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mim_plugin.checkpoints.formats.beit import official_name, to_official
 from mim_plugin.engine.optim import MIMOptimWrapperConstructor
+from mim_plugin.errors import DataError
 from mim_plugin.models.tokenizers import FrozenTokenizer
 from mim_plugin.registry import MODELS
 from mim_plugin.testing.golden.case import Answers, Case
@@ -30,10 +31,10 @@ class StoredIds(FrozenTokenizer):
         self.vocabulary_size = vocabulary_size
 
     def grid_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        raise NotImplementedError
+        raise DataError('A case stores the ids of its images, so no grid is computed.')
 
     def encode(self, images: Tensor) -> Tensor:
-        raise NotImplementedError
+        raise DataError('This case has no token_ids; its ids cannot be computed without a tokenizer.')
 
 
 def build_beit(settings: dict[str, Any]) -> nn.Module:
