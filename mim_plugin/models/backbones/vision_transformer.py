@@ -34,7 +34,8 @@ class MIMVisionTransformer(TokenStem):
 
     Parameter names are those of mmpretrain's ``VisionTransformer``. Images of any size work: one whose
     sides are no multiples of the patch is padded with zeros at the bottom and the right, absolute
-    positions are resized to its grid. Tokens are, in this order, [CLS], registers, patches row by row.
+    positions and tables of relative ones are resized to its grid. Tokens are, in this order, [CLS], registers,
+    patches row by row.
 
     Args:
         arch: 'tiny', 'small', 'base', 'large', or a dict of ``embed_dims``, ``num_layers``,
@@ -47,7 +48,8 @@ class MIMVisionTransformer(TokenStem):
         pos_interpolation: How absolute positions are resized, see
             :func:`mim_plugin.models.layers.resize_positions`; 'ibot' is what iBOT and DINO do.
         relative_bias: Learned relative position bias (BEiT): one table ('shared'), one for
-            each block ('per_block'), 'both' (added), or None. It ties the model to images of ``img_size``.
+            each block ('per_block'), 'both' (added), or None. Made for ``img_size``; for images of another
+            size see :func:`mim_plugin.models.layers.resize_bias_table`.
         qkv_bias: 'qkv', 'qv' (no bias for keys, BEiT) or None.
         layer_scale: Start of the learned scale of each branch; not positive = no scale.
         mask_token: Learn a vector that stands for hidden patches.
@@ -126,7 +128,6 @@ class MIMVisionTransformer(TokenStem):
 
     def _make_blocks(self, arch: dict, relative_bias: str | None, drop_path_rate: float, options: dict) -> None:
         heads, prefix = arch['num_heads'], self.num_prefix_tokens
-        self.has_relative_bias = relative_bias is not None
         shared = relative_bias in ('shared', 'both')
         self.rel_pos_bias = RelativePositionBias(self.train_grid, heads, prefix) if shared else None
         if relative_bias in ('per_block', 'both'):
@@ -162,7 +163,7 @@ class MIMVisionTransformer(TokenStem):
         """
         tokens, grid = self.embed(x)
         outputs = {}
-        for i, block_tokens in enumerate(self._blocks(tokens, max(self.out_indices) + 1)):
+        for i, block_tokens in enumerate(self._blocks(tokens, grid, max(self.out_indices) + 1)):
             if i in self.out_indices:
                 is_last = i == self.num_layers - 1
                 normed = self.final_norm == 'all' or (self.final_norm == 'last' and is_last)
@@ -183,8 +184,8 @@ class MIMVisionTransformer(TokenStem):
         Raises:
             ConfigError: For a mask without a mask token, or of another shape than the grid.
         """
-        tokens, _ = self.embed(x, mask)
-        last = deque(self._blocks(tokens, self.num_layers), maxlen=1)  # holds one block's output at a time
+        outputs = self._blocks(*self.embed(x, mask), self.num_layers)
+        last = deque(outputs, maxlen=1)  # holds one block's output at a time
         return self._finish(last[0])
 
     def intermediate_tokens(self, x: Tensor, n: int, norm: bool = True) -> list[Tensor]:
@@ -200,9 +201,8 @@ class MIMVisionTransformer(TokenStem):
         """
         if not 1 <= n <= self.num_layers:
             raise ConfigError(f'n={n} last blocks are asked for, but the backbone has {self.num_layers}.')
-        tokens, _ = self.embed(x)
         first = self.num_layers - n
-        outputs = [out for i, out in enumerate(self._blocks(tokens, self.num_layers)) if i >= first]
+        outputs = [out for i, out in enumerate(self._blocks(*self.embed(x), self.num_layers)) if i >= first]
         return [self.ln1(out) for out in outputs] if norm else outputs
 
     def attention_maps(self, x: Tensor, layers: Sequence[int] = (-1,)) -> list[Tensor]:
@@ -216,36 +216,26 @@ class MIMVisionTransformer(TokenStem):
             ``(B, heads, T, T)`` for each block; rows (queries) sum to one.
         """
         wanted = [self._block_index(i, 'layers') for i in layers]
-        tokens, _ = self.embed(x)
-        bias, last, maps = self._shared_bias(), max(wanted), {}
+        tokens, grid = self.embed(x)
+        bias, last, maps = self._shared_bias(grid), max(wanted), {}
         for i, block in enumerate(self.layers[: last + 1]):
             if i in wanted:
-                maps[i] = block.attention_weights(tokens, bias)
+                maps[i] = block.attention_weights(tokens, bias, grid)
             if i < last:
-                tokens = block(tokens, bias)
+                tokens = block(tokens, bias, grid)
         return [maps[i] for i in wanted]
 
-    def embed(self, images: Tensor, mask: Tensor | None = None) -> tuple[Tensor, tuple[int, int]]:
-        """As :meth:`TokenStem.embed`; refuses a grid that the relative position bias was not made for."""
-        grid = self.grid_size(*images.shape[-2:])
-        if self.has_relative_bias and grid != self.train_grid:
-            raise ConfigError(
-                f'Images of {tuple(images.shape[-2:])} pixels have a grid of {grid} patches, but the relative position '
-                f'bias was made for {self.train_grid}; set img_size of the backbone to the size of its images.'
-            )
-        return super().embed(images, mask)
+    def _shared_bias(self, grid: tuple[int, int]) -> Tensor | None:
+        return None if self.rel_pos_bias is None else self.rel_pos_bias(grid)
 
-    def _shared_bias(self) -> Tensor | None:
-        return None if self.rel_pos_bias is None else self.rel_pos_bias()
-
-    def _blocks(self, tokens: Tensor, count: int) -> Iterator[Tensor]:
+    def _blocks(self, tokens: Tensor, grid: tuple[int, int], count: int) -> Iterator[Tensor]:
         """Yield the output of each of the first ``count`` blocks."""
-        bias = self._shared_bias()
+        bias = self._shared_bias(grid)
         for block in self.layers[:count]:
             if self.with_cp and tokens.requires_grad:
-                tokens = checkpoint(block, tokens, bias, use_reentrant=False)
+                tokens = checkpoint(block, tokens, bias, grid, use_reentrant=False)
             else:
-                tokens = block(tokens, bias)
+                tokens = block(tokens, bias, grid)
             yield tokens
 
     def _finish(self, tokens: Tensor) -> Tensor:

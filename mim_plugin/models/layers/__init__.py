@@ -12,6 +12,7 @@ from mim_plugin.models.layers.relative_bias import (
     relative_position_bias,
     relative_position_index,
 )
+from mim_plugin.models.layers.relative_resize import resize_bias_table
 from mim_plugin.models.layers.window_attention import SwinBlock
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     'TransformerBlock',
     'relative_position_bias',
     'relative_position_index',
+    'resize_bias_table',
     'resize_positions',
     'sincos_positions',
 ]

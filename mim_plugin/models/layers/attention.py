@@ -9,8 +9,11 @@ from torch import Tensor, nn
 from mim_plugin.errors import ConfigError
 from mim_plugin.models.layers.layer_scale import layer_scale
 from mim_plugin.models.layers.relative_bias import relative_bias_table, relative_position_bias
+from mim_plugin.models.layers.relative_resize import resize_bias_table
 
 __all__ = ['QKV_BIASES', 'MultiheadAttention']
+
+Grid = tuple[int, int]
 
 QKV_BIASES = ('qkv', 'qv', None)
 
@@ -34,7 +37,7 @@ class MultiheadAttention(nn.Module):
         num_heads: int,
         qkv_bias: str | None = 'qkv',
         layer_scale_init: float = 0.0,
-        window: tuple[int, int] | None = None,
+        window: Grid | None = None,
         num_prefix: int = 1,
     ) -> None:
         super().__init__()
@@ -57,28 +60,29 @@ class MultiheadAttention(nn.Module):
         self.proj = nn.Linear(dims, dims)
         self.gamma1 = layer_scale(dims, layer_scale_init)
 
-    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor | None = None, grid: Grid | None = None) -> Tensor:
         """Attend.
 
         Args:
             x: ``(B, T, D)``.
             bias: ``(1, heads, T, T)`` added to the logits, beside that of the own table.
+            grid: Grid of the patches, for which the own table is resized; None = that of the table.
 
         Returns:
             ``(B, T, D)``.
         """
         query, key, value = self._project(x)
-        bias = self._total_bias(bias)
+        bias = self._total_bias(bias, grid)
         if bias is not None:
             bias = bias.to(query.dtype)
         x = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.gamma1(self.proj(x.transpose(1, 2).flatten(2)))
 
-    def weights(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+    def weights(self, x: Tensor, bias: Tensor | None = None, grid: Grid | None = None) -> Tensor:
         """The attention weights ``(B, heads, T, T)`` of :meth:`forward`; rows (queries) sum to one."""
         query, key, _ = self._project(x)
         logits = query * query.shape[-1] ** -0.5 @ key.transpose(-2, -1)
-        bias = self._total_bias(bias)
+        bias = self._total_bias(bias, grid)
         if bias is not None:
             logits = logits + bias
         return logits.softmax(-1)
@@ -91,8 +95,10 @@ class MultiheadAttention(nn.Module):
         qkv = F.linear(x, self.qkv.weight, bias).unflatten(-1, (3, self.num_heads, -1))
         return qkv.transpose(1, 3).unbind(2)
 
-    def _total_bias(self, shared: Tensor | None) -> Tensor | None:
+    def _total_bias(self, shared: Tensor | None, grid: Grid | None = None) -> Tensor | None:
         if self.relative_position_bias_table is None:
             return shared
-        own = relative_position_bias(self.relative_position_bias_table, self.window, self.num_prefix)
+        grid = grid or self.window
+        table = resize_bias_table(self.relative_position_bias_table, self.window, grid)
+        own = relative_position_bias(table, grid, self.num_prefix)
         return own if shared is None else own + shared

@@ -65,11 +65,11 @@ class TransformerBlock(nn.Module):
         self.ffn = FeedForward(dims, hidden_dims, layer_scale_init)
         self.drop_path = DropPath(drop_path_rate)
 
-    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Transform ``(B, T, D)``; ``bias`` ``(1, heads, T, T)`` is added to the attention logits."""
-        x = x + self.drop_path(self.attn(self.ln1(x), bias))
+    def forward(self, x: Tensor, bias: Tensor | None = None, grid: tuple[int, int] | None = None) -> Tensor:
+        """Transform ``(B, T, D)``; ``bias`` and ``grid`` as in :meth:`MultiheadAttention.forward`."""
+        x = x + self.drop_path(self.attn(self.ln1(x), bias, grid))
         return x + self.drop_path(self.ffn(self.ln2(x)))
 
-    def attention_weights(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+    def attention_weights(self, x: Tensor, bias: Tensor | None = None, grid: tuple[int, int] | None = None) -> Tensor:
         """The attention weights ``(B, heads, T, T)`` that :meth:`forward` uses."""
-        return self.attn.weights(self.ln1(x), bias)
+        return self.attn.weights(self.ln1(x), bias, grid)

@@ -11,7 +11,7 @@ from torch import Tensor
 from mim_plugin.errors import ConfigError
 from mim_plugin.models.layers.tensor_cache import tensor_cache
 
-__all__ = ['RESIZE_RULES', 'resize_positions', 'sincos_positions']
+__all__ = ['RESIZE_RULES', 'no_autocast', 'resize_positions', 'sincos_positions']
 
 RESIZE_RULES = ('size', 'ibot')
 
@@ -41,7 +41,7 @@ def resize_positions(positions: Tensor, source: Grid, target: Grid, rule: str = 
         return positions
     patches = positions[0, num_prefix:].float().unflatten(0, source)
     rows, columns = (_cubic_matrix(s, t, rule, positions.device) for s, t in zip(source, target))
-    with _no_autocast(positions.device):
+    with no_autocast(positions.device):
         patches = rows @ patches.flatten(1)  # (h', w * D)
         patches = columns @ patches.unflatten(1, (source[1], -1))  # (h', w', D)
     patches = patches.flatten(0, 1).unsqueeze(0).to(positions.dtype)
@@ -62,7 +62,8 @@ def _cubic_matrix(source: int, target: int, rule: str, device: torch.device) -> 
     return weights[0, :, :, 0].t().float().contiguous().to(device)
 
 
-def _no_autocast(device: torch.device) -> torch.autocast | nullcontext:
+def no_autocast(device: torch.device) -> torch.autocast | nullcontext:
+    """A context in which products on a device have the type of their factors."""
     return torch.autocast(device.type, enabled=False) if device.type in ('cpu', 'cuda') else nullcontext()
 
 

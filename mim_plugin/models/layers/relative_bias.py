@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mim_plugin.models.layers.relative_resize import resize_bias_table
 from mim_plugin.models.layers.tensor_cache import tensor_cache
 
 __all__ = [
@@ -32,7 +33,7 @@ def relative_bias_table(window: Grid, num_heads: int, num_prefix: int = 1) -> nn
     return nn.Parameter(torch.zeros(num_offsets + (3 if num_prefix else 0), num_heads))
 
 
-def relative_position_index(window: Grid, num_prefix: int = 1) -> Tensor:
+def relative_position_index(window: Grid, num_prefix: int = 1, device: torch.device | str = 'cpu') -> Tensor:
     """The row of the bias table for each query and key.
 
     Patches ``i`` (query) and ``j`` (key) use row ``(dy + h - 1) * (2w - 1) + dx + w - 1``, with
@@ -43,6 +44,7 @@ def relative_position_index(window: Grid, num_prefix: int = 1) -> Tensor:
     Args:
         window: Grid ``(h, w)`` of patches.
         num_prefix: Number of tokens before the patches.
+        device: Where the result lies.
 
     Returns:
         int64 ``(T, T)``, ``T = num_prefix + h * w``.
@@ -51,8 +53,8 @@ def relative_position_index(window: Grid, num_prefix: int = 1) -> Tensor:
     """
     height, width = window
     num_offsets = (2 * height - 1) * (2 * width - 1)
-    row = torch.arange(height, device='cpu').repeat_interleave(width)
-    column = torch.arange(width, device='cpu').repeat(height)
+    row = torch.arange(height, device=device).repeat_interleave(width)
+    column = torch.arange(width, device=device).repeat(height)
     index = (row[:, None] - row[None] + height - 1) * (2 * width - 1) + column[:, None] - column[None] + width - 1
     index = F.pad(index, (num_prefix, 0, num_prefix, 0))
     index[:num_prefix] = num_offsets
@@ -64,8 +66,8 @@ def relative_position_index(window: Grid, num_prefix: int = 1) -> Tensor:
 @tensor_cache
 def _aligned_index(window: Grid, num_prefix: int, device: torch.device) -> Tensor:
     """The index with rows filled up to a multiple of the alignment, ``(T, T')``."""
-    index = relative_position_index(window, num_prefix)
-    return F.pad(index, (0, -index.shape[1] % _ALIGNMENT)).to(device)
+    index = relative_position_index(window, num_prefix, device)  # that of a large grid is no matter for the host
+    return F.pad(index, (0, -index.shape[1] % _ALIGNMENT))
 
 
 def aligned_position_bias(table: Tensor, window: Grid, num_prefix: int = 1) -> Tensor:
@@ -104,6 +106,8 @@ class RelativePositionBias(nn.Module):
         self.num_prefix = num_prefix
         self.relative_position_bias_table = relative_bias_table(window, num_heads)
 
-    def forward(self) -> Tensor:
-        """The bias ``(1, heads, T, T)``."""
-        return relative_position_bias(self.relative_position_bias_table, self.window, self.num_prefix)
+    def forward(self, grid: Grid | None = None) -> Tensor:
+        """The bias ``(1, heads, T, T)`` for a grid of patches, that of the table if there is none named."""
+        grid = grid or self.window
+        table = resize_bias_table(self.relative_position_bias_table, self.window, grid)
+        return relative_position_bias(table, grid, self.num_prefix)

@@ -11,6 +11,7 @@ from torch import Tensor
 __all__ = ['tensor_cache']
 
 _LIMIT = 64
+_BYTES = 2**28  # index maps of large grids have some 100 MB each
 # Not in torch before 2.3.
 _is_compiling = getattr(torch.compiler, 'is_compiling', lambda: False)
 
@@ -36,9 +37,9 @@ def tensor_cache(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 value = make(*key)
             if type(value) is not Tensor:  # a stand-in of a tracer must not outlive the trace
                 return value
-            while len(results) >= _LIMIT:
-                results.pop(next(iter(results)))
             results[key] = value
+            while len(results) > 1 and (len(results) > _LIMIT or sum(v.nbytes for v in results.values()) > _BYTES):
+                results.pop(next(iter(results)))
         return results[key]
 
     return cached

@@ -46,3 +46,13 @@ def test_nothing_of_a_trace_is_kept():
     with FakeTensorMode():
         make(3, 'cpu')
     assert make(3, 'cpu').tolist() == [0, 1, 2]
+
+
+def test_large_constants_are_not_heaped_up():
+    make, calls = counting()
+    for size in (2**26, 2**26 + 1):  # 512 MB each, on a device without memory
+        make(size, 'meta')
+    make(2**26 + 1, 'meta')
+    assert len(calls) == 2
+    make(2**26, 'meta')
+    assert len(calls) == 3
