@@ -13,7 +13,15 @@ from mim_plugin.registry import MODELS
 from mim_plugin.testing.golden.case import Answers, Case
 from mim_plugin.testing.golden.handlers import beit_model, ibot_model
 
-__all__ = ['DenseModel', 'beit_seg_backbone', 'dense_model', 'ibot_dense_backbone', 'ibot_dense_model']
+__all__ = [
+    'DenseModel',
+    'beit_seg_backbone',
+    'dense_configs',
+    'dense_model',
+    'ibot_dense_backbone',
+    'ibot_dense_model',
+    'set_batch_norm',
+]
 
 
 class DenseModel(nn.Module):
@@ -35,14 +43,18 @@ class DenseModel(nn.Module):
         return maps if self.neck is None else self.neck(maps)
 
 
+def dense_configs(settings: dict[str, Any], **changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Configs of backbone and pyramid of BEiT's segmentation backbone of a case."""
+    changes = {'final_norm': 'none', 'out_indices': settings.get('out_indices', -1), **changes}
+    if settings.get('layer_scale_init') == 0:
+        changes['layer_scale'] = 1.0  # here a scale that starts at zero is a scale
+    return beit_model.backbone_config(settings, **changes), _neck(settings)
+
+
 def dense_model(settings: dict[str, Any], **changes: Any) -> DenseModel:
     """BEiT's segmentation backbone of a case."""
-    changes = {'final_norm': 'none', 'out_indices': settings.get('out_indices', -1), **changes}
-    zero_scale = settings.get('layer_scale_init') == 0
-    if zero_scale:
-        changes['layer_scale'] = 1.0  # here a scale that starts at zero is a scale
-    model = DenseModel(beit_model.backbone_config(settings, **changes), _neck(settings))
-    if zero_scale:
+    model = DenseModel(*dense_configs(settings, **changes))
+    if settings.get('layer_scale_init') == 0:
         for module in model.modules():
             if isinstance(module, LayerScale):
                 nn.init.zeros_(module.weight)
@@ -51,8 +63,9 @@ def dense_model(settings: dict[str, Any], **changes: Any) -> DenseModel:
 
 def ibot_dense_model(settings: dict[str, Any]) -> DenseModel:
     """iBOT's backbone for segmentation or detection of a case."""
-    size = settings['backbone_img_size']
-    backbone = ibot_model.backbone_config(settings | {'img_size': tuple(size) * (2 // len(size))})
+    patch = settings['patch_size']
+    size = tuple(side // patch * patch for side in settings['backbone_img_size'])  # whole patches, as published
+    backbone = ibot_model.backbone_config(settings | {'img_size': size * (2 // len(size))})
     backbone['final_norm'] = 'all' if settings['out_with_norm'] else 'none'
     backbone['out_indices'] = settings['out_indices']
     return DenseModel(backbone, _neck(settings) if settings['with_fpn'] else None)
@@ -67,7 +80,7 @@ def beit_seg_backbone(case: Case) -> Answers:
     settings, images = case.settings, case.inputs['images']
     model = dense_model(settings)
     load_pretrained(model, {'model': case.weights['backbone']}, logger=None)
-    _set_batch_norm(model, settings)
+    set_batch_norm(model, settings)
     outputs = {f'eval/level{i}': level for i, level in enumerate(model.eval()(images))}
     levels = model.train()(images)
     outputs |= {f'train/level{i}': level for i, level in enumerate(levels)}
@@ -96,8 +109,9 @@ def _running_statistics(model: nn.Module) -> dict[str, Tensor]:
     return {f'after/{beit.official_name(name)}': value for name, value in model.named_buffers()}
 
 
-def _set_batch_norm(model: nn.Module, settings: dict[str, Any]) -> None:
+def set_batch_norm(model: nn.Module, settings: dict[str, Any]) -> None:
+    """Set epsilon and momentum of every batch norm as a case says."""
     for module in model.modules():
-        if isinstance(module, nn.SyncBatchNorm):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eps = settings.get('batchnorm_eps', module.eps)
             module.momentum = settings.get('batchnorm_momentum', module.momentum)
