@@ -34,6 +34,8 @@ def read(path: str) -> Config:
         pytest.importorskip('mmseg')
     elif cfg.get('default_scope') == 'mmdet':
         pytest.importorskip('mmdet')
+    elif cfg.get('default_scope') == 'mmpretrain':
+        pytest.importorskip('mmpretrain')
     return cfg
 
 
@@ -98,6 +100,7 @@ def assert_published_size(cfg: Config, model: torch.nn.Module) -> None:
     entry = cfg.model.get('backbone', {})
     if type_name(entry) == 'MIMSwinTransformer' and entry.get('arch', 'tiny') == 'tiny':
         expected = PUBLISHED_SWIN_TINY[entry.get('window_size', 7)] + entry.get('mask_token', False) * 96
+        expected += sum(2 * 96 * 2**stage for stage in entry.get('out_indices', ()) if 0 <= stage < 3)  # their norms
         assert sum(p.numel() for p in model.backbone.parameters()) == expected
     if type_name(entry) != 'MIMVisionTransformer' or not isinstance(entry.get('arch', 'base'), str):
         return
@@ -105,16 +108,19 @@ def assert_published_size(cfg: Config, model: torch.nn.Module) -> None:
         return
     arch = entry.get('arch', 'base')
     width, depth, heads = (ARCHS[arch][key] for key in ('embed_dims', 'num_layers', 'num_heads'))
-    side = entry.get('img_size', 224) // 16
-    expected = PUBLISHED_PARAMETERS[arch] + (side**2 - 196) * width + entry.get('mask_token', False) * width
+    size = entry.get('img_size', 224)
+    rows, columns = (side // 16 for side in ((size, size) if isinstance(size, int) else size))
+    expected = PUBLISHED_PARAMETERS[arch] + (rows * columns - 196) * width + entry.get('mask_token', False) * width
     if entry.get('pos_embed', 'absolute') is None:
-        expected -= (1 + side**2) * width
+        expected -= (1 + rows * columns) * width
+    if entry.get('final_norm') == 'none':
+        expected -= 2 * width
     if entry.get('qkv_bias', 'qkv') == 'qv':
         expected -= depth * width
     if entry.get('layer_scale', 0) > 0:
         expected += 2 * depth * width
     tables = {'shared': 1, 'per_block': depth, None: 0}[entry.get('relative_bias')]
-    expected += tables * ((2 * side - 1) ** 2 + 3) * heads
+    expected += tables * ((2 * rows - 1) * (2 * columns - 1) + 3) * heads
     assert sum(p.numel() for p in model.backbone.parameters()) == expected
 
 

@@ -14,6 +14,8 @@ from mim_plugin.apis.config_tree import type_name, walk_dicts
 from mim_plugin.models.backbones.swin_transformer import SWIN_ARCHS
 from mim_plugin.models.backbones.vision_transformer import ARCHS
 from mim_plugin.testing.images import write_image_folder, write_segmentation_folder
+from mim_plugin.testing.shrink_classification import generate_classification_data
+from mim_plugin.testing.shrink_detection import generate_coco, is_coco, shrink_detector
 from mim_plugin.testing.token_cache import write_random_token_cache
 
 __all__ = ['generate_data', 'shrink']
@@ -44,12 +46,13 @@ def shrink(cfg: Config, folder: str | Path | None = None) -> Config:
                    16 to 128 wide, 2 blocks in its first stage and 1 in the others
     channels       what is n times the backbone's width stays n times its width
     heads          hidden layers, bottleneck, prototypes and codes at most 64
+    detectors      heads at most 64 wide, 32 samples and proposals of an image
     autoencoders   64 wide, 64 codes; their crops in proportion to one of 112 pixels
     tokenizers     no file of weights; a token cache becomes one of random ids
     images         the backbone's image size becomes 64 pixels, all crops, sizes and strides
                    in proportion (multiples of the patch); masks follow from the crops, a number of
                    hidden patches becomes at most 6
-    data           folders of four generated images, batches of 2, no worker processes
+    data           folders of four generated images (with objects for a detector), batches of 2, no worker processes
     neighbours     k of a k-NN metric at most 2
     schedule       2 epochs of 2 steps (or 2 iterations), warm-ups (and epochs without masks) at most 1,
                    every hook each step
@@ -88,6 +91,11 @@ def generate_data(cfg: Config, folder: str | Path) -> None:
     for _, entry in walk_dicts(cfg):
         dataset = entry.get('dataset')
         if not isinstance(dataset, dict) or 'pipeline' not in dataset:
+            continue
+        if is_coco(dataset):
+            generate_coco(cfg, dataset, folder / 'coco')
+            continue
+        if generate_classification_data(dataset, folder):
             continue
         prefix = dataset.get('data_prefix') or {}
         prefix = {'img_path': prefix} if isinstance(prefix, str) else prefix
@@ -151,6 +159,7 @@ def _shrink_sizes(cfg: Config, backbone: dict, patch: int) -> None:
     for _, entry in walk_dicts(cfg):
         for key in entry.keys() & _SIZES:
             entry[key] = _map_ints(smaller, entry[key])
+    shrink_detector(cfg, lambda sizes: _map_ints(smaller, sizes))
 
 
 def _shrink_masks(cfg: Config) -> None:

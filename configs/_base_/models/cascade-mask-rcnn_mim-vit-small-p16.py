@@ -1,0 +1,45 @@
+# Cascade Mask R-CNN on a plain ViT-S/16, as iBOT detects objects of COCO: raw taps at four depths, a pyramid of
+# strides 4, 8, 16 and 32 made with transposed convolutions, then FPN; three box heads of four convolutions and one
+# linear layer, which regress decoded boxes of each class with GIoU. Anchors, proposals, samples, mask heads and
+# thresholds of the published run are those of mmdetection's own config.
+_base_ = 'mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py'
+
+num_classes = 80
+norm_cfg = dict(type='SyncBN', requires_grad=True)
+bbox_heads = [
+    dict(
+        type='Shared4Conv1FCBBoxHead',
+        in_channels=256,
+        conv_out_channels=256,
+        fc_out_channels=1024,
+        roi_feat_size=7,
+        num_classes=num_classes,
+        bbox_coder=dict(type='DeltaXYWHBBoxCoder', target_means=[0.0, 0.0, 0.0, 0.0], target_stds=stds),
+        reg_class_agnostic=False,
+        reg_decoded_bbox=True,
+        norm_cfg=norm_cfg,
+        loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+        loss_bbox=dict(type='GIoULoss', loss_weight=10.0),
+    )
+    for stds in ([0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1], [0.033, 0.033, 0.067, 0.067])
+]
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mim_plugin.MIMVisionTransformer',
+        arch='small',
+        img_size=(800, 1008),
+        patch_size=16,
+        pos_interpolation='ibot',
+        drop_path_rate=0.1,
+        out_indices=(3, 5, 7, 11),
+        out_type='featmap',
+        final_norm='none',
+    ),
+    neck=[
+        dict(type='mim_plugin.FeaturePyramid', in_channels=384),
+        dict(type='FPN', in_channels=[384, 384, 384, 384], out_channels=256, num_outs=5),
+    ],
+    roi_head=dict(bbox_head=bbox_heads, mask_head=dict(num_classes=num_classes)),
+)
