@@ -26,7 +26,10 @@ def known_cases():
 
 @pytest.mark.parametrize('name', known_cases())
 def test_case(name):
-    lines = run_case(load_case(GOLDEN / name))
+    case = load_case(GOLDEN / name)
+    if case.kind == 'beit_seg_upernet':  # its heads are those of the toolbox
+        pytest.importorskip('mmseg')
+    lines = run_case(case)
     assert lines and [line for line in lines if not line.ok] == []
 
 
@@ -61,6 +64,8 @@ def test_every_family_has_a_case():
         ('beit_mim_block_rel_rect', {'adam_eps': 1e-5}),
         ('beit_finetune_mean_blockrel', {'smoothing': 0.11}),
         ('beit_finetune_cls_shared', {'layer_norm_eps': 1e-4}),
+        ('ibot_finetune_recipe_cls', {'norm_eps': 1e-4}),
+        ('ibot_finetune_shared_relpos_sincos', {'abs_pos': 'none'}),
         ('beit_init_a', {'classifier_init_scale': 0.002}),
         ('beit_init_a', {'layer_scale_init': 0.11}),
         ('beit_transforms_a', {'interpolation': 'bilinear'}),
@@ -68,6 +73,7 @@ def test_every_family_has_a_case():
         ('beit_transforms_upscale', {'second_interpolation': 'bicubic'}),
         ('masks_beit_10x14_rect', {'min_aspect': 0.5, 'max_aspect': 2.5}),
         ('beit_seg_p16_blockrel', {'batchnorm_momentum': 0.2}),
+        ('beit_seg_upernet_a', {'aux_in_index': 1}),
         ('ibot_det_backbone_p16_train_bn', {'training': False}),
         ('ibot_seg_backbone_p16', {'num_heads': 1}),
         ('param_groups_beit_a', {'layer_decay': 0.7}),

@@ -17,6 +17,7 @@ from mim_plugin.testing.golden.case import Answers, Case
 from mim_plugin.testing.golden.handlers.beit_model import classifier_config
 from mim_plugin.testing.golden.handlers.beit_step import NO_DECAY as PRETRAIN_NO_DECAY
 from mim_plugin.testing.golden.handlers.beit_step import build_beit
+from mim_plugin.testing.golden.handlers.classification import ibot_classifier_config
 from mim_plugin.testing.golden.handlers.dense import dense_model, ibot_dense_model
 from mim_plugin.testing.golden.handlers.ibot_model import backbone_config
 
@@ -116,14 +117,7 @@ def _ibot_classifier(settings: dict[str, Any]) -> nn.Module:
     if settings['arch'] == 'swin':
         backbone = backbone_config({'patch_size': 4, **settings})
         return MODELS.build({'type': 'MIMClassifier', 'backbone': backbone, 'num_classes': settings['num_classes']})
-    tables = {'use_rel_pos_bias': settings['rel_pos_bias'], 'use_shared_rel_pos_bias': settings['shared_rel_pos_bias']}
-    size = (settings['img_size'],) * 2
-    config = classifier_config(settings | tables | {'img_size': size, 'use_mean_pooling': settings['mean_pooling']})
-    config['backbone'] |= {
-        'pos_embed': {'learned': 'absolute', 'sincos': 'sincos', 'none': None}[settings['abs_pos']],
-        'qkv_bias': 'qkv' if settings.get('qkv_bias', True) else None,
-    }
-    return MODELS.build(config)
+    return MODELS.build(ibot_classifier_config(settings))
 
 
 def _ibot_dense_model(settings: dict[str, Any]) -> nn.Module:
