@@ -40,7 +40,7 @@ class LoadReport:
     Attributes:
         source: File, and what was recognised in it.
         loaded: Names that took a value from the file.
-        resized: Names among them whose positions were resized, with both grids.
+        resized: Names among them whose positions or tables were resized, with both shapes.
         kept: Names of the model that are not in the file and keep their values.
         unused: Names of the file that the model has no place for.
         mismatched: Names with different shapes, with both shapes.
@@ -72,8 +72,9 @@ def load_pretrained(
     """Load a checkpoint into a backbone, a head, or a whole student-teacher algorithm.
 
     The kind of the file and its names are recognised, see
-    :func:`mim_plugin.checkpoints.contents_of`. Absolute positions are resized
-    (bicubic, to the exact grid) when the model's grid differs, and so are the bias tables of Swin windows.
+    :func:`mim_plugin.checkpoints.contents_of`. When the model's grid differs, absolute positions are resized
+    (bicubic, to the exact grid), and so are tables of relative position bias (BEiT's as in
+    :func:`mim_plugin.models.layers.resize_bias_table`, those of Swin windows bicubic). The file's grid must be square.
 
     A whole algorithm (with ``backbone`` and ``tokenizer.backbone``) takes both networks and
     the centres. From a file with one network it takes that for both, so that a
@@ -183,7 +184,7 @@ def _spread_shared_table(state: State, wanted: Mapping[str, Tensor]) -> State:
 
 
 def _fit(module: nn.Module, wanted: Mapping[str, Tensor], state: State, report: LoadReport) -> State:
-    """Pair names, resize positions; the report takes what does not fit."""
+    """Pair names, resize positions and tables; the report takes what does not fit."""
     fitted, mismatched = {}, set()
     for name, value in state.items():
         target = wanted.get(name)
@@ -206,23 +207,38 @@ def _fit(module: nn.Module, wanted: Mapping[str, Tensor], state: State, report: 
 
 
 def _resize(module: nn.Module, name: str, value: Tensor, target: Tensor) -> Tensor | None:
-    """Positions for the model's grid or window, or None when the file's are no square or of another width."""
+    """Positions or a table for the model's grid or window; None when the file's are no square or of another width."""
+    if value.ndim != target.ndim or value.shape[-1] != target.shape[-1]:
+        return None
+    owner = module.get_submodule(name.rpartition('.')[0])
+    if name.endswith('w_msa.relative_position_bias_table'):
+        # A row for each offset in a window, which is square: resized like a picture of the offsets.
+        return _resize_positions(value[None], (math.isqrt(len(target)),) * 2, num_prefix=0)[0]
+    if name.endswith('relative_position_bias_table'):
+        return _resize_table(value, getattr(owner, 'window', None))
+    if name.endswith('pos_embed'):
+        return _resize_positions(value, getattr(owner, 'train_grid', None))
+    return None
+
+
+def _resize_positions(value: Tensor, grid: tuple[int, int] | None, num_prefix: int = 1) -> Tensor | None:
     from mim_plugin.models.layers import resize_positions  # the models import this package
 
-    owner = module.get_submodule(name.rpartition('.')[0])
-    if name.endswith('w_msa.relative_position_bias_table') and value.shape[1] == target.shape[1]:
-        # A row for each offset in a window, which is square: resized like a picture of the offsets.
-        source, offsets = math.isqrt(len(value)), math.isqrt(len(target))
-        return resize_positions(value[None], (source, source), (offsets, offsets), num_prefix=0)[0]
-    if not name.endswith('pos_embed'):
+    side = math.isqrt(value.shape[1] - num_prefix)
+    if grid is None or num_prefix + side * side != value.shape[1]:
         return None
-    grid = getattr(owner, 'train_grid', None)
-    if grid is None or value.ndim != 3 or value.shape[2] != target.shape[2]:
+    return resize_positions(value.float(), (side, side), grid, rule='size', num_prefix=num_prefix)
+
+
+def _resize_table(value: Tensor, grid: tuple[int, int] | None) -> Tensor | None:
+    from mim_plugin.models.layers import resize_bias_table  # the models import this package
+
+    offsets = len(value) - 3
+    side = math.isqrt(max(offsets, 0))
+    if grid is None or side * side != offsets or side % 2 == 0:
         return None
-    side = math.isqrt(value.shape[1] - 1)
-    if 1 + side * side != value.shape[1]:
-        return None
-    return resize_positions(value.float(), (side, side), grid, rule='size')
+    source = (side + 1) // 2
+    return resize_bias_table(value.float(), (source, source), grid)
 
 
 def _repeats(name: str, value: Tensor, state: State) -> bool:
@@ -254,13 +270,27 @@ def _check(
     problems = {'shapes differ': report.mismatched, 'not in the file': missing, 'not in the model': unused}
     if any(problems.values()):
         listed = '; '.join(f'{title}: {_shorten(names, 12)}' for title, names in problems.items() if names)
-        remedy = 'set the same architecture in the config, or load with strict=False to leave these out'
-        if not missing + unused and all(name.startswith('head.linear.') for name in report.mismatched):
-            remedy = (
-                'its head was trained for another vocabulary: set model.tokenizer to its tokenizer, or start from its '
-                'backbone alone with model.backbone.init_cfg'
-            )
+        remedy = _remedy(state, wanted, report.mismatched, missing + unused)
         raise CheckpointError(f'{report.source} does not fit the model ({listed}); {remedy}.')
+
+
+def _remedy(state: State, wanted: Mapping[str, Tensor], mismatched: list[str], others: list[str]) -> str:
+    """What to do about a file that does not fit."""
+    for name in wanted:
+        if name.endswith('patch_embed.projection.weight') and name in state:
+            theirs, ours = state[name].shape[-1], wanted[name].shape[-1]
+            if theirs != ours:
+                return f'its patches have {theirs} pixels, those of the model {ours}: set patch_size={theirs}'
+    if others or not mismatched:
+        pass
+    elif all(name.startswith('head.linear.') for name in mismatched):
+        return (
+            'its head was trained for another vocabulary: set model.tokenizer to its tokenizer, or start from its '
+            'backbone alone with model.backbone.init_cfg'
+        )
+    elif all('pos_embed ' in name or 'relative_position_bias_table ' in name for name in mismatched):
+        return 'it was not trained on square images, whose grid could be told: set img_size to what it was trained on'
+    return 'set the same architecture in the config, or load with strict=False to leave these out'
 
 
 def _shorten(names: list[str], limit: int = 4) -> str:

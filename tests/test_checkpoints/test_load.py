@@ -95,6 +95,66 @@ def test_positions_are_resized_and_reported(files):
     torch.testing.assert_close(backbone.pos_embed[:, 1:], wanted)
 
 
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        {'relative_bias': 'shared', 'pos_embed': None},
+        {'relative_bias': 'per_block', 'num_registers': 2},
+        {'relative_bias': 'both'},
+    ],
+)
+@pytest.mark.parametrize('size', [(48, 64), (24, 24), (40, 32)])
+def test_resizing_at_load_and_in_each_pass_are_the_same(options, size):
+    trained = random_backbone(**options)
+    loaded = make_backbone(img_size=size, **options).eval()
+    report = load_pretrained(loaded, trained.state_dict())
+    assert report.resized == [
+        f'{name} {tuple(value.shape)} -> {tuple(loaded.state_dict()[name].shape)}'
+        for name, value in trained.state_dict().items()
+        if name.endswith(('pos_embed', 'bias_table'))
+    ]
+    images = torch.randn(2, 3, *size)
+    torch.testing.assert_close(loaded(images), trained(images), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(loaded.forward_tokens(images), trained.forward_tokens(images), atol=1e-5, rtol=1e-5)
+
+
+def test_the_table_of_a_pretraining_is_spread_and_resized():
+    trained = random_backbone(relative_bias='shared', pos_embed=None)
+    loaded = make_backbone(img_size=(48, 40), relative_bias='per_block', pos_embed=None).eval()
+    report = load_pretrained(loaded, trained.state_dict())
+    assert len(report.resized) == 2 and not report.kept and not report.unused
+    images = torch.randn(1, 3, 48, 40)
+    torch.testing.assert_close(loaded(images), trained(images), atol=1e-5, rtol=1e-5)
+
+
+def random_backbone(**options):
+    backbone = make_backbone(**options).eval()
+    with torch.no_grad():
+        for value in backbone.parameters():
+            value.add_(0.3 * torch.randn_like(value))
+    return backbone
+
+
+@pytest.mark.parametrize('options', [{}, {'relative_bias': 'per_block', 'pos_embed': None}])
+def test_rectangles_of_a_file_are_not_guessed(options):
+    wide = make_backbone(img_size=(16, 48), **options)
+    name = 'pos_embed' if not options else 'layers.0.attn.relative_position_bias_table'
+    message = rf'shapes differ: {name} \(file .*set img_size to what it was trained on'
+    with pytest.raises(CheckpointError, match=message):
+        load_pretrained(make_backbone(**options), wide.state_dict())
+
+
+def test_another_patch_size_is_named(files):
+    _, folder = files
+    message = r'ours\.pth.*patch_embed\.projection\.weight \(file .*8 pixels, those of the model 16: set patch_size=8'
+    with pytest.raises(CheckpointError, match=message):
+        load_pretrained(make_backbone(patch_size=16), folder / 'ours.pth')
+    backbone = make_backbone(patch_size=16, init_cfg={'type': 'Pretrained', 'checkpoint': str(folder / 'ours.pth')})
+    with pytest.raises(CheckpointError, match=message):
+        backbone.init_weights()
+
+
 def test_what_does_not_fit_is_listed_with_shapes(files):
     _, folder = files
     deeper = make_backbone(arch={**BACKBONE['arch'], 'num_layers': 3, 'feedforward_channels': 40})

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from mim_plugin.testing.golden.case import Answers, Case
 from mim_plugin.testing.golden.handlers.beit_init import beit_init
 from mim_plugin.testing.golden.handlers.beit_model import beit_finetune
+from mim_plugin.testing.golden.handlers.beit_resize import beit_relpos_resize
 from mim_plugin.testing.golden.handlers.beit_step import beit_mim_step
 from mim_plugin.testing.golden.handlers.beit_views import beit_transforms
+from mim_plugin.testing.golden.handlers.classification import ibot_finetune
 from mim_plugin.testing.golden.handlers.dense import beit_seg_backbone, ibot_dense_backbone
 from mim_plugin.testing.golden.handlers.dvae import dalle_decoder, dalle_encoder, dvae_forward
 from mim_plugin.testing.golden.handlers.evaluation import eval_knn, eval_linear_features
@@ -17,6 +19,7 @@ from mim_plugin.testing.golden.handlers.layer_decay import param_groups_beit
 from mim_plugin.testing.golden.handlers.masks import masks_beit, masks_ibot
 from mim_plugin.testing.golden.handlers.optimizer import ibot_lars, param_groups_ibot
 from mim_plugin.testing.golden.handlers.schedules import schedules_beit, schedules_ibot
+from mim_plugin.testing.golden.handlers.segmentation import beit_seg_upernet
 from mim_plugin.testing.golden.handlers.unknown import UnknownCase
 
 __all__ = ['HANDLERS', 'UnknownCase']
@@ -25,7 +28,9 @@ HANDLERS: dict[str, Callable[[Case], Answers]] = {
     'beit_finetune': beit_finetune,
     'beit_init': beit_init,
     'beit_mim_step': beit_mim_step,
+    'beit_relpos_resize': beit_relpos_resize,
     'beit_seg_backbone': beit_seg_backbone,
+    'beit_seg_upernet': beit_seg_upernet,
     'beit_transforms': beit_transforms,
     'dalle_decoder': dalle_decoder,
     'dalle_encoder': dalle_encoder,
@@ -33,6 +38,7 @@ HANDLERS: dict[str, Callable[[Case], Answers]] = {
     'eval_knn': eval_knn,
     'eval_linear_features': eval_linear_features,
     'ibot_det_backbone': ibot_dense_backbone,
+    'ibot_finetune': ibot_finetune,
     'ibot_head': ibot_head,
     'ibot_lars': ibot_lars,
     'ibot_loss': ibot_loss,
