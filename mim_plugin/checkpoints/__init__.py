@@ -5,8 +5,16 @@ Importing this package registers the safe reader with mmengine, so that ``load_f
 """
 
 from mim_plugin.checkpoints.contents import Contents, contents_of
-from mim_plugin.checkpoints.export import export_pretrained
+from mim_plugin.checkpoints.export import export_for_toolbox, export_pretrained
 from mim_plugin.checkpoints.load import LoadReport, load_pretrained
 from mim_plugin.checkpoints.read import read_checkpoint
 
-__all__ = ['Contents', 'LoadReport', 'contents_of', 'export_pretrained', 'load_pretrained', 'read_checkpoint']
+__all__ = [
+    'Contents',
+    'LoadReport',
+    'contents_of',
+    'export_for_toolbox',
+    'export_pretrained',
+    'load_pretrained',
+    'read_checkpoint',
+]

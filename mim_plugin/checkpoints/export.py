@@ -1,4 +1,4 @@
-"""Writing a small file with one network out of a training checkpoint."""
+"""Writing a small file with one network out of a training checkpoint, for us or for a toolbox's own classes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mim_plugin.checkpoints.contents import Contents, contents_of
+from mim_plugin.checkpoints.formats.toolboxes import to_toolbox
 from mim_plugin.checkpoints.read import read_checkpoint
 from mim_plugin.errors import CheckpointError
 from mim_plugin.version import __version__
 
-__all__ = ['export_pretrained', 'model_config_of']
+__all__ = ['export_for_toolbox', 'export_pretrained', 'model_config_of']
 
 PARTS = ('backbone', 'head', 'loss')
 
@@ -67,6 +68,44 @@ def export_pretrained(
     dst.parent.mkdir(parents=True, exist_ok=True)
     unfinished = dst.with_name(dst.name + '.tmp')
     save_file(tensors, unfinished, metadata)
+    unfinished.replace(dst)
+    return dst
+
+
+def export_for_toolbox(
+    checkpoint: str | os.PathLike | Mapping[str, Any], dst: str | os.PathLike, toolbox: str, part: str = 'teacher'
+) -> Path:
+    """Write the backbone of a checkpoint for a toolbox's own class, which then needs nothing of this package.
+
+    Which class it fits: :func:`mim_plugin.checkpoints.formats.toolboxes.to_toolbox`. The file is read by
+    ``init_cfg=dict(type='Pretrained', checkpoint=FILE)`` of mmpretrain's, mmseg's and mmdet's backbones, and by
+    timm's ``create_model(..., num_classes=0, checkpoint_path=FILE)``.
+
+    Args:
+        checkpoint: Any that :func:`mim_plugin.checkpoints.load_pretrained` knows: file or its dict.
+        dst: File to write, ending in ``.pth``.
+        toolbox: 'mmpretrain', 'mmseg', 'mmdet' or 'timm'.
+        part: 'teacher' or 'student': which network of a pair.
+
+    Returns:
+        ``dst`` as a path.
+
+    Raises:
+        CheckpointError: Another file ending, no backbone in the file, or no class of the toolbox for it.
+    """
+    dst = Path(dst).expanduser()
+    if dst.suffix != '.pth':
+        raise CheckpointError(f'A file for a toolbox ends in .pth, not {dst.suffix!r}; rename {dst}.')
+    if part not in ('teacher', 'student'):
+        raise CheckpointError(f"part={part!r} is unknown; use 'teacher' or 'student'.")
+    network = getattr(contents_of(checkpoint if isinstance(checkpoint, Mapping) else read_checkpoint(checkpoint)), part)
+    backbone = {n.removeprefix('backbone.'): value for n, value in network.items() if n.startswith('backbone.')}
+    if not backbone:
+        raise CheckpointError('The checkpoint has no backbone to export.')
+    state = {name: _compact(value, torch.float32) for name, value in to_toolbox(backbone, toolbox).items()}
+    dst.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = dst.with_name(dst.name + '.tmp')
+    torch.save({'state_dict': state, 'meta': {'format': toolbox, 'mim_plugin': __version__}}, unfinished)
     unfinished.replace(dst)
     return dst
 

@@ -11,7 +11,7 @@ from mim_plugin.checkpoints.formats import ibot
 from mim_plugin.checkpoints.formats.names import rename
 from mim_plugin.errors import CheckpointError
 
-__all__ = ['from_official', 'is_official', 'official_name', 'to_official']
+__all__ = ['from_official', 'index_of_table', 'is_official', 'official_name', 'to_official']
 
 # (official, ours), see the tables of iBOT's file, from which BEiT's differ in the mask token and what it adds.
 BACKBONE_NAMES = (
@@ -91,11 +91,12 @@ def to_official(state: Mapping[str, Tensor], grid: tuple[int, int] | None = None
             continue
         official[new] = value
         if new.endswith('relative_position_bias_table'):
-            official[new.replace('relative_position_bias_table', _INDEX)] = _index(value, grid)
+            official[new.replace('relative_position_bias_table', _INDEX)] = index_of_table(value, grid)
     return {'model': official}
 
 
-def _index(table: Tensor, grid: tuple[int, int] | None) -> Tensor:
+def index_of_table(table: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
+    """The index buffer that belongs to a table; its grid is a square when None."""
     from mim_plugin.models.layers import relative_position_index  # the models import this package
 
     offsets = len(table) - 3

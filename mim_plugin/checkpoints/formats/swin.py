@@ -18,6 +18,7 @@ from mim_plugin.checkpoints.formats.names import rename
 __all__ = [
     'backbone_from_official',
     'backbone_to_official',
+    'index_of_table',
     'is_official',
     'is_ours',
     'official_name',
@@ -100,7 +101,7 @@ def backbone_to_official(state: Mapping[str, Tensor]) -> State:
             continue
         official[new] = value_to_official(new, value)
         if new.endswith(_TABLE):
-            official[new.replace(_TABLE, _INDEX)] = _index(len(value))
+            official[new.replace(_TABLE, _INDEX)] = index_of_table(value)
     return official
 
 
@@ -140,8 +141,9 @@ def _last_stage(state: Mapping[str, Tensor], beginning: str) -> int:
     return max(int(match[1]) for name in state if (match := re.match(rf'{beginning}\.(\d+)\.', name)))
 
 
-def _index(rows: int) -> Tensor:
+def index_of_table(table: Tensor) -> Tensor:
+    """The index buffer that belongs to the table of a square window."""
     from mim_plugin.models.layers import relative_position_index  # the models import this package
 
-    side = (math.isqrt(rows) + 1) // 2
+    side = (math.isqrt(len(table)) + 1) // 2
     return relative_position_index((side, side), num_prefix=0)
