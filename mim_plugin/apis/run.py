@@ -22,11 +22,13 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mim_plugin.apis.batch_norm import refuse_single_images, warn_of_lone_sync_bn
 from mim_plugin.apis.config_errors import check_top_level_keys, explain_build_errors, read_config
-from mim_plugin.apis.config_tree import type_name, walk_dicts
+from mim_plugin.apis.config_tree import move_data_root, type_name, walk_dicts
 from mim_plugin.apis.token_caches import check_token_caches
 from mim_plugin.engine.unwrap import unwrap
 from mim_plugin.errors import CheckpointError, ConfigError, MIMError
+from mim_plugin.version import __version__
 
 __all__ = ['build_runner', 'find_last_checkpoint', 'prepare_config', 'run_tool', 'test', 'train']
 
@@ -55,7 +57,8 @@ def prepare_config(
         amp: Compute in half precision: bfloat16 (float16 on a GPU without it), or as the config says.
         auto_scale_lr: Scale the learning rate by the ratio of the real batch to the config's.
         validate: False leaves validation during training out.
-        cfg_options: Overrides with dotted keys, ``{'optim_wrapper.optimizer.lr': 1e-3}``.
+        cfg_options: Overrides with dotted keys, ``{'optim_wrapper.optimizer.lr': 1e-3}``. ``data_root``
+            moves every path that the config builds with it.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
 
     Returns:
@@ -98,7 +101,10 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.get('launcher', 'none') != 'none' and get_device() == 'cpu' and not is_distributed():
         _start_gloo(cfg.launcher)
     with explain_build_errors(cfg):
-        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    print_log(f'mim_plugin {__version__}', logger='current')
+    warn_of_lone_sync_bn(runner.model)
+    return runner
 
 
 def train(cfg: Config) -> Runner:
@@ -106,7 +112,7 @@ def train(cfg: Config) -> Runner:
     _require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper', remedy='is it a config for test.py?')
     check_token_caches(cfg)
     runner = build_runner(cfg)
-    with explain_build_errors(cfg):
+    with explain_build_errors(cfg), refuse_single_images(runner.model, cfg):
         runner.train()
     return runner
 
@@ -199,6 +205,9 @@ def _free_functions_of_scopes(cfg: Config) -> None:
 
 
 def _merge(cfg: Config, options: dict) -> None:
+    if 'data_root' in options:
+        options = dict(options)
+        move_data_root(cfg, options.pop('data_root'))
     try:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError, IndexError) as error:
