@@ -103,6 +103,10 @@ def generate_data(cfg: Config, folder: str | Path) -> None:
         if any(type_name(step) == 'LoadAnnotations' for step in dataset['pipeline']):
             root = folder / 'segmentation'
             write_segmentation_folder(root / images, root / prefix.get('seg_map_path', ''))
+            if dataset.get('ann_file'):  # PASCAL VOC lists the names of its images
+                listed = root / dataset['ann_file']
+                listed.parent.mkdir(parents=True, exist_ok=True)
+                listed.write_text('\n'.join(path.stem for path in sorted((root / images).iterdir())))
             if type_name(dataset) == 'BaseSegDataset':  # the only one without class names of its own
                 classes = cfg.model.decode_head.num_classes
                 dataset.setdefault('metainfo', dict(classes=[str(label) for label in range(classes)]))
