@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import zipfile
@@ -10,14 +11,16 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from mmengine.dist import barrier
+from mmengine.dist import barrier, is_main_process
+from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 
 from mim_plugin.checkpoints.allow_list import safe_globals
 from mim_plugin.errors import CheckpointError
+from mim_plugin.version import __version__
 
-__all__ = ['UNSAFE_VARIABLE', 'damaged', 'first_bytes', 'read_checkpoint', 'refuse_torchscript']
+__all__ = ['UNSAFE_VARIABLE', 'damaged', 'first_bytes', 'read_checkpoint', 'refuse_torchscript', 'sha256_of']
 
 # Reaches the reader where no argument does: `load_from` and `resume` of a config.
 UNSAFE_VARIABLE = 'MIM_PLUGIN_ALLOW_UNSAFE_CHECKPOINTS'
@@ -144,7 +147,7 @@ def damaged(path: Path) -> CheckpointError:
 
 def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Local files for mmengine: ``load_from``, ``resume`` and ``init_cfg`` of any model."""
-    return read_checkpoint(filename, map_location=map_location)
+    return _read_and_log(filename, map_location)
 
 
 def load_from_http(
@@ -163,7 +166,25 @@ def load_from_http(
                 f'{filename} could not be downloaded ({error}); download it by hand and name the file.'
             ) from error
     barrier()
-    return read_checkpoint(target, map_location=map_location)
+    return _read_and_log(target, map_location)
+
+
+def _read_and_log(path: str | os.PathLike, map_location: Any) -> dict[str, Any]:
+    """Read a file and name it in the run's log, so that a result can be traced to its weights."""
+    checkpoint = read_checkpoint(path, map_location=map_location)
+    if is_main_process():
+        # The file was read just now, so the hash costs no second trip to the disk.
+        print_log(f'Checkpoint {path}: sha256 {sha256_of(path)}, read by mim_plugin {__version__}', logger='current')
+    return checkpoint
+
+
+def sha256_of(path: str | os.PathLike) -> str:
+    """The first 16 hex digits of a file's SHA-256, whose first 8 stand in the names of published files."""
+    digest = hashlib.sha256()
+    with Path(path).expanduser().open('rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
 
 
 CheckpointLoader.register_scheme('', load_from_local, force=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel
-from mmengine.model.utils import revert_sync_batchnorm
+from mmengine.model.utils import _BatchNormXd, revert_sync_batchnorm
 from torch import nn
 
 from mim_plugin.registry import MODEL_WRAPPERS
@@ -28,7 +29,9 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
     """
 
     def __init__(self, module: nn.Module, **kwargs: Any) -> None:
-        count = sum(isinstance(layer, nn.SyncBatchNorm) for layer in module.modules())
+        module = revert_sync_batchnorm(module)
+        count = sum(isinstance(layer, _BatchNormXd) for layer in module.modules())
         if count:
-            print_log(f'No GPU: {count} SyncBN layers become BN with the statistics of each process.', logger='current')
-        super().__init__(revert_sync_batchnorm(module), **{**kwargs, 'device_ids': None})
+            text = f'No GPU: {count} SyncBN layers become BN, with the statistics of the images of each process.'
+            print_log(text, logger='current', level=logging.WARNING)
+        super().__init__(module, **{**kwargs, 'device_ids': None})
