@@ -34,9 +34,7 @@ model = dict(
             checkpoint='work_dirs/ibot_swin-tiny-w7_16xb64-coslr-300e_in1k/epoch_300.pth',
         ),
     ),
-    neck=dict(
-        _delete_=True, type='FPN', in_channels=[96, 192, 384, 768], out_channels=256, num_outs=5
-    ),
+    neck=dict(_delete_=True, type='FPN', in_channels=[96, 192, 384, 768], out_channels=256, num_outs=5),
 )
 
 # optimisation

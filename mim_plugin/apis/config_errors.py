@@ -15,7 +15,8 @@ from mmengine.registry import Registry
 from mmengine.runner import Runner
 
 from mim_plugin.apis.config_tree import type_name, walk_dicts
-from mim_plugin.errors import ConfigError
+from mim_plugin.apis.detection_errors import explain_annotations, explain_operators
+from mim_plugin.errors import ConfigError, DataError, MIMError
 
 __all__ = ['check_top_level_keys', 'explain_build_errors', 'read_config']
 
@@ -43,6 +44,8 @@ _READ_ERRORS = (
     TypeError,
     ValueError,
 )
+# What reading annotations raises, empty ones too.
+_DATA_ERRORS = (AssertionError, LookupError, OSError, TypeError, ValueError)
 _NOT_REGISTERED = re.compile(r'([\w.]+) is not in the (\w+)::([\w ]+) registry')
 _UNKNOWN_ARGUMENT = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING_ARGUMENT = re.compile(r'(\w+)(?:\.__init__)?\(\) missing \d+ required [\w-]+ arguments?: (.+)')
@@ -81,23 +84,32 @@ def check_top_level_keys(cfg: Config) -> None:
 
 @contextmanager
 def explain_build_errors(cfg: Config) -> Iterator[None]:
-    """Turn mmengine's errors about a type name or an argument into a :class:`ConfigError` with its config key."""
+    """Turn errors about a type, an argument, missing operators or empty annotations into one with its config key."""
     try:
         yield
-    except KeyError as error:
-        found = _NOT_REGISTERED.search(str(error))
-        if not found:
+    except MIMError:
+        raise
+    except Exception as error:
+        explained = _explain(cfg, error)
+        if explained is None:
             raise
+        raise explained from error
+
+
+def _explain(cfg: Config, error: Exception) -> MIMError | None:
+    if isinstance(error, KeyError) and (found := _NOT_REGISTERED.search(str(error))):
         name, scope, registry = found.groups()
-        raise ConfigError(
+        return ConfigError(
             f"type='{name}'{_where(cfg, name)} is not a known {registry} of {scope}{_suggest_type(name, registry)}; "
             'a class of your own must be named in custom_imports.'
-        ) from error
-    except TypeError as error:
-        message = _explain_argument(cfg, str(error))
-        if message is None:
-            raise
-        raise ConfigError(message) from error
+        )
+    if isinstance(error, TypeError) and (message := _explain_argument(cfg, str(error))):
+        return ConfigError(message)
+    if isinstance(error, ImportError) and (message := explain_operators(error)):
+        return ConfigError(message)
+    if isinstance(error, _DATA_ERRORS) and (message := explain_annotations(cfg)):
+        return DataError(message)
+    return None
 
 
 def _explain_argument(cfg: Config, text: str) -> str | None:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 
-__all__ = ['Finding', 'examine', 'format_table', 'is_healthy']
+__all__ = ['Finding', 'examine', 'format_table', 'is_healthy', 'operators_command']
 
 FAMILIES = {
     'maintained': {
@@ -246,6 +246,12 @@ def _operators(family: str | None) -> Finding:
         return Finding('mmcv operators', 'do not load', 'broken', f'compiled for another torch? {rebuild}')
     needed = _version(FAMILIES[family or 'maintained']['mmdet']) is not None
     return Finding('mmcv operators', 'missing', 'broken' if needed else 'absent', f'for detection: {rebuild}')
+
+
+def operators_command() -> str:
+    """The command that gives this environment an mmcv with compiled operators."""
+    name = FAMILIES[_family()[0] or 'maintained']['mmcv']
+    return _rebuild(name, _version(name) or '2.1.0')
 
 
 def _rebuild(name: str, release: str) -> str:
