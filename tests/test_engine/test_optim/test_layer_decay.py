@@ -1,10 +1,13 @@
 """Golden: param_groups_beit, param_groups_ibot (finetune, segmentation, detection)."""
 
+import logging
+
 import pytest
 import torch
+from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
-from mim_plugin.engine.optim import MIMOptimWrapper
+from mim_plugin.engine.optim import MIMOptimWrapper, layer_decay
 from mim_plugin.errors import ConfigError
 from mim_plugin.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
 
@@ -18,7 +21,7 @@ def build(model, optimizer=None, **paramwise):
         dict(
             type='LayerDecayOptimWrapperConstructor',
             optim_wrapper_cfg=config,
-            paramwise_cfg=dict(layer_decay_rate=0.5, **paramwise),
+            paramwise_cfg={'layer_decay_rate': 0.5, **paramwise},
         )
     )
     return constructor(model)
@@ -94,6 +97,81 @@ def test_originals():
     assert {model.backbone.pos_embed, model.backbone.cls_token} <= decayed
 
 
+def settings(model, wrapper):
+    names = {p: name for name, p in model.named_parameters()}
+    groups = wrapper.optimizer.param_groups
+    return {names[p]: (g['name'], g['lr'], g['weight_decay']) for g in groups for p in g['params']}
+
+
+def test_custom_keys():
+    model = classifier(layer_scale=0.1)
+    keys = {
+        'head': dict(lr_mult=10),
+        'backbone.layers.1': dict(lr_mult=0.5),
+        'backbone.layers.1.attn.proj': dict(decay_mult=0.2),
+        '.cls_token': dict(decay_mult=1.0),
+        'layers.0.ffn': dict(),
+    }
+    seen, usual = settings(model, build(model, custom_keys=keys)), settings(model, build(model))
+    assert seen['head.weight'] == ('layer_3_decay_head', 1.0, 0.05)
+    assert seen['head.bias'] == ('layer_3_no_decay_head', 1.0, 0)  # the usual rule holds for the decay
+    # The longest key that a name has counts, and alone.
+    assert seen['backbone.layers.1.ln1.weight'] == ('layer_2_no_decay_backbone.layers.1', 0.025, 0)
+    for end in ('weight', 'bias'):
+        name, rate, decay = seen[f'backbone.layers.1.attn.proj.{end}']
+        assert name == 'layer_2_decay_backbone.layers.1.attn.proj' and (rate, decay) == (0.05, pytest.approx(0.01))
+    assert seen['backbone.cls_token'] == ('layer_0_decay', 0.0125, 0.05)
+    same = [name for name in usual if not name.startswith(('head', 'backbone.layers.1', 'backbone.cls_token'))]
+    assert {name: seen[name] for name in same} == {name: usual[name] for name in same}
+
+
+def test_custom_keys_are_those_of_mmengine():
+    """Rates and decays, with a depth for all, of keys that say both."""
+    model = classifier(layer_scale=0.1)
+    keys = {
+        'attn.qkv': dict(lr_mult=3.0, decay_mult=0.5),
+        'layers.1': dict(lr_mult=0.1, decay_mult=0.0),
+        'ffn.laye': dict(lr_mult=2.0, decay_mult=0.25),  # as long as the one before, and first by alphabet
+        'token': dict(lr_mult=0.5, decay_mult=2.0),
+        'e': dict(lr_mult=1.0, decay_mult=1.0),
+        's': dict(lr_mult=1.0, decay_mult=1.0),
+    }
+    keys |= {part: dict(decay_mult=1.0) for part in ('.weight', '.bias')}
+    optimizer = dict(type='AdamW', lr=0.1, weight_decay=0.05)
+    theirs = DefaultOptimWrapperConstructor(dict(type='OptimWrapper', optimizer=optimizer), dict(custom_keys=keys))(
+        model
+    ).optimizer
+    names = {p: name for name, p in model.named_parameters()}
+    expected = {names[g['params'][0]]: (g['lr'], g['weight_decay']) for g in theirs.param_groups}
+    ours = build(model, layer_decay_rate=1.0, custom_keys=keys)
+    assert {name: pytest.approx(values[1:]) for name, values in settings(model, ours).items()} == expected
+    groups = ours.optimizer.param_groups
+    assert len({(g['name'][:7], g['lr'], g['weight_decay']) for g in groups}) == len(groups) < len(expected)
+
+
+def test_keys_that_do_nothing_are_named(monkeypatch):
+    lines = []
+    monkeypatch.setattr(layer_decay, 'print_log', lambda line, level, **_: lines.append((line, level)))
+    build(classifier(), custom_keys={'decode_head': dict(lr_mult=10), 'head': dict(lr_mult=10)})
+    assert lines == [("custom_keys ['decode_head'] name no trained parameter.", logging.WARNING)]
+
+
+def test_a_parameter_with_two_names_is_optimised_once():
+    model = classifier()
+    model.head_of_ema = model.head
+    params = [p for group in build(model).optimizer.param_groups for p in group['params']]
+    assert len(params) == len(set(params)) == len(list(model.parameters()))
+
+
+def test_no_decay_matches_last_parts_of_names():
+    model = classifier(relative_bias='per_block')
+    table, other = 'backbone.layers.0.attn.relative_position_bias_table', 'backbone.layers.0.attn.proj.weight'
+    assert settings(model, build(model))[table][2] == 0.05
+    seen = settings(model, build(model, no_decay=('attn.relative_position_bias_table', 'oken', 'pos_embed')))
+    assert seen[table][2] == 0 and seen[other][2] == 0.05
+    assert seen['backbone.pos_embed'][2] == 0 and seen['backbone.cls_token'][2] == 0.05
+
+
 def test_a_schedule_keeps_the_shares():
     wrapper = build(classifier())
     scheduler = PARAM_SCHEDULERS.build(
@@ -113,6 +191,8 @@ def test_a_schedule_keeps_the_shares():
     [
         (dict(layer_decay=0.5), r"knows the options .* not \['layer_decay'\]"),
         (dict(optimizer=dict(type='AdamW')), 'shares of optimizer.lr'),
+        (dict(custom_keys=dict(head=10)), r"custom_keys\['head'\]=10 is no dict of"),
+        (dict(custom_keys=dict(head=dict(lr=10))), r"custom_keys\['head'\]=.*'lr': 10.* is no dict of .*lr_mult"),
     ],
 )
 def test_bad_options(options, message):
@@ -129,5 +209,5 @@ def test_bad_rate_and_model():
                 paramwise_cfg=dict(layer_decay_rate=1.5),
             )
         )
-    with pytest.raises(ConfigError, match=r'Linear has no backbone with get_layer_depth\(\)'):
+    with pytest.raises(ConfigError, match=r'Linear has no backbone with get_layer_depth\(name, prefix\)'):
         build(nn.Linear(2, 2))
