@@ -211,3 +211,24 @@ def test_tool_reports_ctrl_c():
         raise KeyboardInterrupt
 
     assert run_tool(stop) == 130
+
+
+def test_data_root_moves_every_path_that_was_built_with_it():
+    cfg = tiny(
+        data_root='data/coco/',
+        train_dataloader=dict(dataset=dict(data_root='data/coco/', ann_file='annotations/a.json')),
+        val_evaluator=[dict(type='CocoMetric', ann_file='data/coco/annotations/b.json')],
+        other='data/coco2/',
+    )
+    for root in ('/big/coco', '/big/coco/', 'data/coco/mini'):
+        moved = prepare_config(cfg, cfg_options={'data_root': root, 'optim_wrapper.optimizer.lr': 0.5})
+        root = root.rstrip('/')
+        assert moved.data_root == moved.train_dataloader.dataset.data_root == f'{root}/'
+        assert moved.val_evaluator[0].ann_file == f'{root}/annotations/b.json'
+        assert moved.train_dataloader.dataset.ann_file == 'annotations/a.json'
+        assert moved.other == 'data/coco2/' and moved.optim_wrapper.optimizer.lr == 0.5
+
+
+def test_data_root_that_would_change_nothing_is_refused():
+    with pytest.raises(ConfigError, match='has no data_root, so data_root=/big would change nothing'):
+        prepare_config(tiny(), cfg_options={'data_root': '/big'})

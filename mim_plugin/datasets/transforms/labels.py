@@ -26,7 +26,9 @@ class IgnoreOtherLabels(Transform):
         self.ignore_index = ignore_index
 
     def transform(self, results: dict) -> dict:
-        """Change ``gt_seg_map`` ``(H, W)``, which ``LoadAnnotations`` has read."""
-        labels = results['gt_seg_map']
+        """Change ``gt_seg_map`` ``(H, W)``, which ``LoadAnnotations`` has read; nothing where there is no mask."""
+        labels = results.get('gt_seg_map')
+        if labels is None:
+            return results
         results['gt_seg_map'] = np.where(labels < self.num_classes, labels, self.ignore_index).astype(labels.dtype)
         return results
