@@ -36,7 +36,7 @@ def test_work_that_fails_leaves_no_trace(tmp_path: Path):
 
 def test_other_images_are_refused(tmp_path: Path):
     Results(tmp_path, Path('a')).save()
-    with pytest.raises(ConfigError, match='results on a, but --data is b'):
+    with pytest.raises(ConfigError, match='results with --data a, but --data is b'):
         Results(tmp_path, Path('b'))
 
 

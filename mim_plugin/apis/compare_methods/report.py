@@ -20,7 +20,7 @@ from mim_plugin.visualization.comparison import draw_comparison
 if TYPE_CHECKING:
     from mim_plugin.apis.compare_methods.arms import Bench
 
-__all__ = ['table', 'write']
+__all__ = ['spread', 'table', 'write']
 
 PROTOCOLS = {'knn': 'k-NN', 'linear': 'all labels'}
 TITLES = {'knn': 'k-NN, 20 neighbours', 'linear': 'logistic regression, all labels'}
@@ -103,15 +103,16 @@ def _cells(row: dict, several: bool) -> list[str]:
     other = POOLINGS[1 - POOLINGS.index(row['pooling'])]
     accuracy = row['accuracy'][row['pooling']]
     cells = [row['name'], *([row['setting']['label']] if several else [])]
-    cells += [_spread(accuracy[key]) for key in PROTOCOLS]
-    cells += [_spread(row['accuracy'][other]['knn']), f'{row["lr"]:g}' if 'lr' in row else '']
+    cells += [spread(accuracy[key]) for key in PROTOCOLS]
+    cells += [spread(row['accuracy'][other]['knn']), f'{row["lr"]:g}' if 'lr' in row else '']
     trained = row['mean_images'] > 0
     cells += [duration(row['mean_seconds']) if trained else '', f'{row["mean_images"]:,}' if trained else '']
     cells += [f'{row["peak_memory_mb"]} MB' if row['peak_memory_mb'] else '', str(len(row['finals']))]
     return cells
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
+    """Mean and, of several values, their sample deviation, for a table."""
     return f'{mean(values):.1f}' + (f' ± {stdev(values):.1f}' if len(values) > 1 else '')
 
 

@@ -24,7 +24,19 @@ from mim_plugin.apis.quickstart.training import loader_processes, set_epochs
 from mim_plugin.apis.run import prepare_config
 from mim_plugin.errors import ConfigError
 
-__all__ = ['BudgetError', 'Training', 'arm_config', 'epochs_within', 'measure_epoch', 'now', 'train']
+__all__ = [
+    'BudgetError',
+    'Training',
+    'arm_config',
+    'build_quiet_runner',
+    'epochs_within',
+    'measure_epoch',
+    'now',
+    'peak_memory',
+    'release',
+    'reset_peak_memory',
+    'train',
+]
 
 PROBE_SECONDS = 8.0  # at most a third of a trial
 PROBE_STEPS = 4  # at least, of which the first is not timed
@@ -104,11 +116,11 @@ def measure_epoch(cfg: Config, folder: Path, seconds: float) -> float:
         seconds: Length of a training to plan; the measurement takes a third of it or less.
     """
     probe = _Probe(min(PROBE_SECONDS, seconds / 3))
-    runner = _build(cfg, folder, 0, probe)
+    runner = build_quiet_runner(cfg, folder, 0, probe)
     with contextlib.suppress(_Enough):
         runner.train()
     length = len(runner.train_dataloader)
-    _release(runner)
+    release(runner)
     shutil.rmtree(folder, ignore_errors=True)
     return (probe.times[-1] - probe.times[0]) / (len(probe.times) - 1) * length
 
@@ -158,7 +170,7 @@ def train(
     set_epochs(cfg, epochs)
     if lr is not None:
         cfg.optim_wrapper.optimizer.lr = lr
-    runner = _build(cfg, folder, seed, ProgressHook(progress, title, FIGURES))
+    runner = build_quiet_runner(cfg, folder, seed, ProgressHook(progress, title, FIGURES))
     reset_peak_memory()
     begin = now()
     try:
@@ -175,23 +187,34 @@ def train(
         }
         return Training(runner.model, figures)
     finally:
-        _release(runner)
+        release(runner)
 
 
-def _build(cfg: Config, folder: Path, seed: int, hook: Hook) -> Runner:
+def build_quiet_runner(cfg: Config, folder: Path, seed: int, *hooks: Hook) -> Runner:
+    """A Runner in an emptied folder whose log stays off the console.
+
+    Args:
+        cfg: Config of the training; it is not changed.
+        folder: Work folder.
+        seed: Seed of everything random.
+        *hooks: Added to those of the config.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     cfg = prepare_config(cfg, work_dir=str(folder))
     cfg.randomness.seed = seed
     cfg.train_dataloader.num_workers = loader_processes()
     # Runs of one name share their logs, and mmengine's names count seconds.
     cfg.experiment_name = f'{folder.name}-{time.time_ns()}'
+    if cfg.get('visualizer'):
+        cfg.visualizer.pop('name', None)  # it is named after the experiment
     with explain_build_errors(cfg):
         runner = FileLogRunner.from_cfg(cfg)
-    runner.register_hook(hook)
+    for hook in hooks:
+        runner.register_hook(hook)
     return runner
 
 
-def _release(runner: Runner) -> None:
+def release(runner: Runner) -> None:
     """Let loader processes and optimizer go before the next run is timed."""
     runner.train_dataloader._iterator = None
     runner.optim_wrapper = None

@@ -1,5 +1,6 @@
 """Fine-tuning UPerNet on images with masks, and a classifier that sees colour only."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,11 @@ import torch
 from mmengine.config import Config
 from PIL import Image, ImageFilter
 
+from mim_plugin.apis.config_tree import walk_dicts
 from mim_plugin.apis.quickstart.layout import IGNORE_INDEX, SPLITS, SceneFolders
 from mim_plugin.errors import ConfigError, DataError
 
-__all__ = ['ColorClassifier', 'color_row', 'fit_segmentation_config', 'scene_pairs']
+__all__ = ['ColorClassifier', 'color_row', 'constant_row', 'fit_segmentation_config', 'read_mask', 'scene_pairs']
 
 BLURS = (0, 3, 8)  # radii in pixels of the copies whose colours the colour classifier sees
 PIXELS_A_SCENE = 1500
@@ -47,7 +49,7 @@ def fit_segmentation_config(cfg: Config, scenes: SceneFolders, work_dir: Path) -
     """Points a segmentation config at a folder: paths, file endings, classes.
 
     Args:
-        cfg: Config of a UPerNet for some number of classes.
+        cfg: Config of a segmentor for some number of classes.
         scenes: The folders.
         work_dir: Where predictions of the validation images go.
 
@@ -55,7 +57,10 @@ def fit_segmentation_config(cfg: Config, scenes: SceneFolders, work_dir: Path) -
         The same config, changed.
     """
     metainfo = {'classes': list(scenes.names), 'palette': [list(color) for color in scenes.palette]}
-    for loader, split in ((cfg.train_dataloader, SPLITS[0]), (cfg.val_dataloader, SPLITS[1])):
+    loaders = [(cfg.train_dataloader, SPLITS[0]), (cfg.val_dataloader, SPLITS[1])]
+    if cfg.get('test_dataloader'):
+        loaders.append((cfg.test_dataloader, SPLITS[1]))
+    for loader, split in loaders:
         loader.dataset.update(
             data_root=str(scenes.root),
             metainfo=metainfo,
@@ -65,8 +70,9 @@ def fit_segmentation_config(cfg: Config, scenes: SceneFolders, work_dir: Path) -
         for transform in loader.dataset.pipeline:
             if 'num_classes' in transform:
                 transform.num_classes = len(scenes.names)
-    for head in ('decode_head', 'auxiliary_head'):
-        cfg.model[head].num_classes = len(scenes.names)
+    for _, entry in walk_dicts(cfg.model):
+        if 'num_classes' in entry:
+            entry['num_classes'] = len(scenes.names)
     cfg.val_evaluator.output_dir = str(work_dir / 'predictions')
     return cfg
 
@@ -160,21 +166,35 @@ def color_row(scenes: SceneFolders, folder: Path, seed: int) -> dict:
     Returns:
         A row with ``mIoU`` and ``aAcc`` in percent.
     """
-    from mmseg.evaluation import IoUMetric
-
-    classes = len(scenes.names)
-    model = ColorClassifier().fit(scene_pairs(scenes, SPLITS[0]), classes, seed)
+    model = ColorClassifier().fit(scene_pairs(scenes, SPLITS[0]), len(scenes.names), seed)
     folder.mkdir(parents=True, exist_ok=True)
-    areas = []
-    for image, mask in scene_pairs(scenes, SPLITS[1]):
+
+    def predict(image: Path) -> np.ndarray:
         predicted = model.predict(image)
         Image.fromarray(predicted.astype(np.uint8)).save(folder / f'{image.stem}.png')
-        pair = (torch.from_numpy(predicted), torch.from_numpy(read_mask(mask, classes)))
+        return predicted
+
+    return _row('colour classifier', scenes, predict)
+
+
+def constant_row(scenes: SceneFolders, label: int) -> dict:
+    """Measures the prediction of one class everywhere; a row as of :func:`color_row`."""
+    return _row('majority class', scenes, lambda image: np.int64(label))
+
+
+def _row(name: str, scenes: SceneFolders, predict: Callable[[Path], np.ndarray]) -> dict:
+    from mmseg.evaluation import IoUMetric
+
+    classes, areas = len(scenes.names), []
+    for image, mask in scene_pairs(scenes, SPLITS[1]):
+        truth = read_mask(mask, classes)
+        predicted = np.broadcast_to(predict(image), truth.shape).astype(np.int64)
+        pair = (torch.from_numpy(predicted), torch.from_numpy(truth))
         areas.append(IoUMetric.intersect_and_union(*pair, classes, IGNORE_INDEX))
     totals = [sum(parts) for parts in zip(*areas, strict=True)]
     metrics = IoUMetric.total_area_to_metrics(*totals)
     return {
-        'name': 'colour classifier',
+        'name': name,
         'mIoU': round(100 * float(np.nanmean(metrics['IoU'])), 2),
         'aAcc': round(100 * float(metrics['aAcc']), 2),
     }

@@ -1,0 +1,120 @@
+"""The smoke runs from the first to the last part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from mmengine.device import get_device
+
+from mim_plugin.apis.downstream_smoke import pictures, report
+from mim_plugin.apis.downstream_smoke.baselines import class_baselines, scene_baselines
+from mim_plugin.apis.downstream_smoke.data import SmokeData, read_data
+from mim_plugin.apis.downstream_smoke.detection import train_detector
+from mim_plugin.apis.downstream_smoke.options import STARTS, TASKS, SmokeOptions, Task
+from mim_plugin.apis.downstream_smoke.training import train
+from mim_plugin.apis.parts import Part, ResultFile, costs, do_parts, seconds_left
+from mim_plugin.apis.quickstart.progress import Progress, duration
+from mim_plugin.errors import MIMError
+
+__all__ = ['Smoke', 'downstream_smoke']
+
+FAILURES = 'failures.log'
+
+
+@dataclass
+class Smoke:
+    """What all parts share.
+
+    Attributes:
+        options: What the user chose.
+        data: The images.
+        results: What finished parts found: ``baselines`` by kind of data, ``runs`` by task, start and seed.
+        progress: Lines for people, set when the parts are known.
+    """
+
+    options: SmokeOptions
+    data: SmokeData
+    results: ResultFile
+    progress: Progress | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is written."""
+        return Path(self.options.work_dir)
+
+    @staticmethod
+    def task(name: str) -> Task:
+        """The task of a name."""
+        return TASKS[name]
+
+    def runs(self, name: str, start: str) -> dict[str, dict]:
+        """Finished trainings of a task by seed."""
+        return self.results.content['runs'].setdefault(name, {}).setdefault(start, {})
+
+
+def downstream_smoke(options: SmokeOptions) -> dict:
+    """Trains every task from both starts, or what an earlier call with the same folder has left of it.
+
+    Args:
+        options: What the user chose.
+
+    Returns:
+        The content of ``summary.json``.
+
+    Raises:
+        MIMError: An option or the data cannot work. A part that fails does not keep the others from being done;
+            the error comes at the end.
+    """
+    root, folder = Path(options.data).expanduser().resolve(), Path(options.work_dir)
+    data = read_data(root, options.tasks, folder)
+    smoke = Smoke(options, data, _results(options, root))
+    parts = _parts(smoke)
+    smoke.progress = Progress(costs(parts), folder / 'smoke.log')
+    smoke.progress.say(f'{len(parts)} parts; about {duration(seconds_left(parts))} are left')
+    failures = do_parts(parts, smoke.progress, folder / FAILURES, partial(report.write, smoke))
+    pictures.write(smoke)
+    summary = report.write(smoke)
+    print('\n' + report.table(summary), flush=True)
+    if failures:
+        raise MIMError(
+            f'{len(failures)} of {len(parts)} parts failed; the same command tries them again. Details are in '
+            f'{folder / FAILURES}. First: {failures[0]}'
+        )
+    return summary
+
+
+def _results(options: SmokeOptions, root: Path) -> ResultFile:
+    found = ResultFile(
+        Path(options.work_dir) / 'results.json', {'data': str(root), 'iterations': options.iterations}
+    )
+    for part in ('baselines', 'runs'):
+        found.content.setdefault(part, {})
+    return found
+
+
+def _parts(smoke: Smoke) -> list[Part]:
+    """Everything to do: all tasks with the first seed, then all with the next."""
+    options, results = smoke.options, smoke.results
+    baselines, parts = results.content['baselines'], []
+    for kind, work in (('seg', scene_baselines), ('imagenet_like', class_baselines)):
+        if any(TASKS[name].data == kind for name in options.tasks):
+            once = partial(results.once, baselines, kind, partial(work, smoke))
+            parts.append(Part(f'{kind}: what needs no network', 15.0, kind in baselines, once))
+    for seed in range(options.seeds):
+        for name in options.tasks:
+            for start in _starts(name, seed):
+                done = smoke.runs(name, start)
+                work = partial(train_detector if name == 'detection' else train, smoke, name, start, seed)
+                title = f'{TASKS[name].title}, {STARTS[start]}, seed {seed}'
+                once = partial(results.once, done, str(seed), work)
+                parts.append(Part(title, TASKS[name].seconds, str(seed) in done, once))
+    return parts
+
+
+def _starts(name: str, seed: int) -> tuple[str, ...]:
+    """Detection takes minutes on a CPU, so there it runs once, to show that it learns."""
+    if name == 'detection' and get_device() == 'cpu':
+        return ('pretrained',) if seed == 0 else ()
+    return tuple(STARTS)
