@@ -4,7 +4,7 @@ Paper        arXiv 2106.08254, Table 1 and 6: 83.2 top-1 (quoted), for the model
 Reproduced   not yet run
 Hardware     8 GPUs in the published run
 Batch        1024 = 8 GPUs x 128; lr 4e-3, absolute (the paper: the best of 2e-3, 3e-3, 4e-3, 5e-3)
-Values from  the published README, which gives this form of the model; else Table 6
+Values from  the published README, which gives this form of the model
 Differs from the original in: partners of mixed images are drawn, not those at the other end of the batch; noise of
              erased boxes is cut to the range of pixels
 Needs        mmpretrain, and ImageNet at data/imagenet

@@ -2,8 +2,8 @@
 # all from mmpretrain, with ImageNet's statistics. Validation on the centre of images of 256 pixels, resized bilinearly.
 _base_ = 'mmpretrain::_base_/datasets/imagenet_bs64_swin_224.py'
 
-val_pipeline = _base_.test_pipeline
-val_pipeline[1].update(interpolation='bilinear')
+load, resize, *rest = _base_.test_pipeline
+val_pipeline = [load, {**resize, 'interpolation': 'bilinear'}, *rest]
 
 train_dataloader = dict(
     batch_size=128,

@@ -1,6 +1,7 @@
 """Optimizers, wrappers, parameter groups and schedules."""
 
 from mim_plugin.engine.optim.constructor import MIMOptimWrapperConstructor, decays, pretrain_groups
+from mim_plugin.engine.optim.epoch_cosine import EpochCosineLR, epoch_cosine_value
 from mim_plugin.engine.optim.lars import LARS
 from mim_plugin.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor, LayerDepths, layer_decay_groups
 from mim_plugin.engine.optim.param_schedulers import WarmupCosineLR, WarmupCosineParamScheduler
@@ -9,6 +10,7 @@ from mim_plugin.engine.optim.wrappers import MIMAmpOptimWrapper, MIMOptimWrapper
 
 __all__ = [
     'LARS',
+    'EpochCosineLR',
     'LayerDecayOptimWrapperConstructor',
     'LayerDepths',
     'MIMAmpOptimWrapper',
@@ -20,6 +22,7 @@ __all__ = [
     'cosine_schedule',
     'cosine_value',
     'decays',
+    'epoch_cosine_value',
     'layer_decay_groups',
     'pretrain_groups',
     'temperature_schedule',

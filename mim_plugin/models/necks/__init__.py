@@ -1,5 +1,6 @@
-"""Necks between a plain backbone and a dense head."""
+"""Necks between a backbone and the head of a task."""
 
 from mim_plugin.models.necks.feature_pyramid import FeaturePyramid
+from mim_plugin.models.necks.projection_layer import ProjectionLayer
 
-__all__ = ['FeaturePyramid']
+__all__ = ['FeaturePyramid', 'ProjectionLayer']
