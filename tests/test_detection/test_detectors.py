@@ -137,3 +137,37 @@ def test_paper_steps_are_one_override():
     cfg = prepare_config(str(CONFIGS / CASCADE), work_dir='unused', cfg_options=options)
     assert [entry.type for entry in cfg.param_scheduler] == ['LinearLR', 'MultiStepLR']
     assert cfg.param_scheduler[1].milestones == [9, 11]
+
+
+PRETRAINED = {
+    CASCADE: dict(mask_token=True),
+    'beit_vit-base-p16_cascade-mask-rcnn_8xb2-1x_coco.py': dict(mask_token=True, relative_bias='shared'),
+    'ibot_swin-tiny-w7_cascade-mask-rcnn_8xb2-1x_coco.py': dict(mask_token=True, out_indices=(-1,)),
+}
+
+
+@pytest.mark.parametrize('name', PRETRAINED)
+def test_starts_from_a_square_pretrained_backbone(name, tmp_path):
+    cfg = small(name, tmp_path)
+    settings = dict(cfg.model.backbone) | dict(img_size=64, final_norm='last') | PRETRAINED[name]
+    if 'Swin' in settings['type']:
+        settings.pop('final_norm')
+    pretrained = MODELS.build(settings)
+    for parameter in pretrained.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    torch.save(pretrained.state_dict(), tmp_path / 'backbone.pth')
+    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'backbone.pth'))
+    backbone = MODELS.build(cfg.model).backbone
+    backbone.init_weights()
+    source, found = pretrained.state_dict(), backbone.state_dict()
+    assert found['patch_embed.projection.weight'].equal(source['patch_embed.projection.weight'])
+    if 'pos_embed' in found:
+        assert backbone.train_grid == (3, 4)
+        wanted = torch.nn.functional.interpolate(
+            source['pos_embed'][0, 1:].T.unflatten(1, (4, 4))[None], (3, 4), mode='bicubic', align_corners=False
+        )
+        torch.testing.assert_close(found['pos_embed'][0, 1:], wanted.flatten(2)[0].T)
+    tables = [key for key in found if key.endswith('relative_position_bias_table')]
+    assert bool(tables) == (name != CASCADE)
+    for key in tables:
+        assert found[key].std() > 0.04, f'{key} kept its start'
