@@ -91,6 +91,23 @@ def test_checkpointing_at_another_size_changes_nothing():
     torch.testing.assert_close(*gradients)
 
 
+def test_masks_of_another_size_hide_their_patches():
+    model = make(**OPTIONS['both'], mask_token=True)
+    images, mask = torch.randn(1, 3, 96, 250), torch.rand(1, 3, 8) < 0.5
+    pixels = mask.repeat_interleave(32, 1).repeat_interleave(32, 2)[:, None, :, :250]
+    changed = torch.where(pixels, torch.randn_like(images), images)
+    assert torch.equal(model.forward_tokens(images, mask), model.forward_tokens(changed, mask))
+    assert not torch.equal(model.forward_tokens(images, mask), model.forward_tokens(images))
+
+
+@pytest.mark.parametrize('options', OPTIONS.values(), ids=OPTIONS.keys())
+def test_another_size_on_a_device_without_memory(options):
+    with torch.device('meta'):
+        model = MIMVisionTransformer(ARCH, img_size=128, patch_size=32, **options)
+        (feature,) = model(torch.empty(1, 3, 1024, 700))
+    assert feature.is_meta and feature.shape == (1, 8, 32, 22)
+
+
 def test_a_patch_beside_the_image_is_padding():
     model, images = make(**OPTIONS['both']), torch.randn(1, 3, 70, 130)
     padded = torch.nn.functional.pad(images, (0, 30, 0, 26))
