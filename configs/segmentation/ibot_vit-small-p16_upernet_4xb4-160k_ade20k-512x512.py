@@ -5,22 +5,21 @@ Reproduced   not yet run
 Hardware     4 GPUs in the published run
 Batch        16 = 4 GPUs x 4; lr 3e-5
 Values from  the published run's command (lr, final norm on every tap), then its config file
-Differs from the original in: no layer-wise decay of the learning rate (published: 0.9), since the constructor for it
-             is not part of this package yet; checkpoints and evaluation every 16k instead of 64k iterations
+Differs from the original in: checkpoints and evaluation every 16k instead of 64k iterations
 Needs        mmsegmentation, and ADE20K at data/ade/ADEChallengeData2016
 Run          tools/dist_train.sh configs/segmentation/ibot_vit-small-p16_upernet_4xb4-160k_ade20k-512x512.py 4 \
              --cfg-options model.backbone.init_cfg.checkpoint=PRETRAINED.pth
 """
 
 _base_ = [
-    '../_base_/models/upernet_mim-vit-small-p16.py',
-    'mmseg::_base_/datasets/ade20k.py',
+    '../_base_/models/upernet_ibot-vit-small-p16.py',
+    '../_base_/datasets/ade20k_512x512.py',
     'mmseg::_base_/default_runtime.py',
-    '../_base_/schedules/upernet_adamw_160k.py',
+    '../_base_/schedules/segmentation_adamw_160k.py',
 ]
 
 # data
-train_dataloader = dict(batch_size=4, num_workers=4)
+train_dataloader = dict(batch_size=4)
 
 # model: the teacher of a pretraining run, or a published file
 model = dict(
@@ -31,5 +30,3 @@ model = dict(
         ),
     ),
 )
-
-auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -185,6 +185,7 @@ def _shrink_schedule(cfg: Config) -> None:
     loop = cfg.get('train_cfg') or {}
     by_epoch = 'max_epochs' in loop
     last = EPOCHS if by_epoch else ITERATIONS
+    length = loop.get('max_epochs' if by_epoch else 'max_iters', 0)
     if loop:
         loop['max_epochs' if by_epoch else 'max_iters'] = last
         loop['val_interval'] = 1 if by_epoch else last
@@ -194,6 +195,8 @@ def _shrink_schedule(cfg: Config) -> None:
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
         for key in scheduler.keys() & _SCHEDULE_STEPS:
             limit = 1 if key in ('begin', 'warmup_epochs', 'warmup_iters') else last
+            if scheduler.get('by_epoch', True) == by_epoch and key == 'end':
+                limit += max(0, scheduler[key] - length)  # a schedule that ends after the run still does so
             scheduler[key] = _map_ints(lambda value, limit=limit: min(value, limit), scheduler[key])
     hooks = [*(cfg.get('default_hooks') or {}).values(), *(cfg.get('custom_hooks') or [])]
     for hook in filter(None, hooks):

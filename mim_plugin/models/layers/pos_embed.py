@@ -13,7 +13,7 @@ from mim_plugin.models.layers.tensor_cache import tensor_cache
 
 __all__ = ['RESIZE_RULES', 'no_autocast', 'resize_positions', 'sincos_positions']
 
-RESIZE_RULES = ('size', 'ibot')
+RESIZE_RULES = ('size', 'ibot', 'bilinear')
 
 Grid = tuple[int, int]
 
@@ -21,7 +21,7 @@ Grid = tuple[int, int]
 def resize_positions(positions: Tensor, source: Grid, target: Grid, rule: str = 'size', num_prefix: int = 1) -> Tensor:
     """Resize the position vectors of a grid of patches; those of prefix tokens are kept.
 
-    Bicubic (cubic coefficient -0.75, border values repeated, no antialiasing), as in
+    Bicubic (cubic coefficient -0.75) or bilinear, border values repeated, no antialiasing, as in
     :func:`torch.nn.functional.interpolate`, written as two small matrix products: these
     have a deterministic gradient on every device, which the resize of torch has not.
 
@@ -31,7 +31,7 @@ def resize_positions(positions: Tensor, source: Grid, target: Grid, rule: str = 
         target: The wanted grid ``(h', w')``.
         rule: Where the target's cells lie on the source. 'size': both grids cover the image,
             factor ``target / source``. 'ibot': factor ``(target + 0.1) / source``, as in the published
-            iBOT code.
+            iBOT code. 'bilinear': as 'size', but bilinear, as BEiT segments (Table 7).
         num_prefix: Number of leading vectors that belong to no patch.
 
     Returns:
@@ -40,7 +40,7 @@ def resize_positions(positions: Tensor, source: Grid, target: Grid, rule: str = 
     if tuple(source) == tuple(target):
         return positions
     patches = positions[0, num_prefix:].float().unflatten(0, source)
-    rows, columns = (_cubic_matrix(s, t, rule, positions.device) for s, t in zip(source, target))
+    rows, columns = (_axis_matrix(s, t, rule, positions.device) for s, t in zip(source, target))
     with no_autocast(positions.device):
         patches = rows @ patches.flatten(1)  # (h', w * D)
         patches = columns @ patches.unflatten(1, (source[1], -1))  # (h', w', D)
@@ -49,16 +49,17 @@ def resize_positions(positions: Tensor, source: Grid, target: Grid, rule: str = 
 
 
 @tensor_cache
-def _cubic_matrix(source: int, target: int, rule: str, device: torch.device) -> Tensor:
-    """Weights ``(target, source)`` of a bicubic resize along one axis."""
+def _axis_matrix(source: int, target: int, rule: str, device: torch.device) -> Tensor:
+    """Weights ``(target, source)`` of a resize along one axis."""
     cells = torch.eye(source, dtype=torch.float64, device='cpu')[None, :, :, None]
     if rule == 'ibot':
         size, factor = None, ((target + 0.1) / source, 1.0)
-    elif rule == 'size':
+    elif rule in RESIZE_RULES:
         size, factor = (target, 1), None
     else:
         raise ConfigError(f'pos_interpolation={rule!r} is unknown; use one of {RESIZE_RULES}.')
-    weights = F.interpolate(cells, size, factor, mode='bicubic', align_corners=False)
+    mode = 'bilinear' if rule == 'bilinear' else 'bicubic'
+    weights = F.interpolate(cells, size, factor, mode=mode, align_corners=False)
     return weights[0, :, :, 0].t().float().contiguous().to(device)
 
 

@@ -1,0 +1,35 @@
+"""UPerNet on iBOT ViT-L/16, ADE20K, 512 x 512, 160k iterations.
+
+Paper        none: a config file of the published code, without a result
+Reproduced   not yet run
+Hardware     8 GPUs in the published config
+Batch        16 = 8 GPUs x 2; lr 2e-5
+Values from  the published config file; the final norm on every tap as in all published commands
+Differs from the original in: checkpoints and evaluation every 16k instead of 64k iterations
+Needs        mmsegmentation, and ADE20K at data/ade/ADEChallengeData2016
+Run          tools/dist_train.sh configs/segmentation/ibot_vit-large-p16_upernet_8xb2-160k_ade20k-512x512.py 8 \
+             --cfg-options model.backbone.init_cfg.checkpoint=PRETRAINED.pth
+"""
+
+_base_ = [
+    '../_base_/models/upernet_ibot-vit-large-p16.py',
+    '../_base_/datasets/ade20k_512x512.py',
+    'mmseg::_base_/default_runtime.py',
+    '../_base_/schedules/segmentation_adamw_160k.py',
+]
+
+# data
+train_dataloader = dict(batch_size=2)
+
+# model: the teacher of a pretraining run, or a published file
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/ibot_vit-large-p16_64xb16-coslr-250e_in1k/epoch_250.pth',
+        ),
+    ),
+)
+
+# optimisation
+optim_wrapper = dict(optimizer=dict(lr=2e-5), paramwise_cfg=dict(layer_decay_rate=0.95))
