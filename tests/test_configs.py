@@ -28,6 +28,12 @@ CONFIGS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglo
 PUBLISHED_PARAMETERS = {'tiny': 5_524_416, 'small': 21_665_664, 'base': 85_798_656, 'large': 303_301_632}
 
 
+@pytest.fixture(autouse=True)
+def unformatted_config_texts(monkeypatch):
+    """A run formats its config's text for every checkpoint, which takes longer than the run and is not read here."""
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: repr(cfg.to_dict())))
+
+
 def read(path: str) -> Config:
     cfg = Config.fromfile(ROOT / path)
     if cfg.get('default_scope') == 'mmseg':
