@@ -174,7 +174,9 @@ def _load(model: nn.Module, checkpoint: str) -> dict:
 def _dataset_meta(cfg: Config) -> dict:
     """Names and colours of classes by the config, without opening its data."""
     dataset = _test_dataset(cfg)
-    own, named = getattr(DATASETS.get(dataset.type), 'METAINFO', {}), dataset.get('metainfo')
+    with DATASETS.switch_scope_and_registry(None) as registry:  # the default scope's
+        own = getattr(registry.get(dataset.type), 'METAINFO', {})
+    named = dataset.get('metainfo')
     meta = {**own, **(named if isinstance(named, dict) else {})}
     return {key.lower(): value for key, value in meta.items() if value is not None}
 

@@ -1,0 +1,39 @@
+"""tools/inference.py as a user types it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+
+from mim_plugin.testing.shrink import shrink
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def segmenter(workplace):
+    """Config and checkpoint of a tiny segmenter."""
+    pytest.importorskip('mmseg')
+    path = ROOT / 'configs/segmentation/ibot_vit-small-p16_upernet_4xb4-160k_ade20k-512x512.py'
+    cfg = shrink(Config.fromfile(path), workplace / 'generated')
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), workplace / 'weights.pth')
+    cfg.dump(workplace / 'config.py')
+    return 'config.py', 'weights.pth'
+
+
+def test_folder_and_image_are_drawn_and_described(call, workplace, segmenter):
+    done = call('inference.py', 'images/class_0', 'images/class_1/0.jpg', *segmenter, '--out-dir', 'drawn')
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [line for line in done.stdout.splitlines() if ' %' in line]
+    images = [f'images/class_0/{number}.jpg' for number in range(4)] + ['images/class_1/0.jpg']
+    assert [line.partition(': ')[0] for line in lines] == images
+    assert len(list((workplace / 'drawn').rglob('*.jpg'))) == 5
+
+
+def test_error_is_one_line(call, workplace, segmenter):
+    done = call('inference.py', 'images/nowhere.jpg', *segmenter)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == 'error: There is no image images/nowhere.jpg; check the path.'
