@@ -21,6 +21,7 @@ from mmengine.dist import barrier, get_rank, get_world_size, is_distributed
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch.nn import Module
 
 from mim_plugin.apis.batch_norm import refuse_single_images, warn_of_lone_sync_bn
 from mim_plugin.apis.config_errors import check_top_level_keys, explain_build_errors, read_config
@@ -264,7 +265,10 @@ def _fit_to_cpu(cfg: Config) -> None:
     """What cannot run without a GPU is replaced by its equal in float32; more processes talk over gloo."""
     wrapper = cfg.get('optim_wrapper') or {}
     kind = type_name(wrapper, 'OptimWrapper')
-    if kind == 'AmpOptimWrapper' or (kind == 'MIMAmpOptimWrapper' and wrapper.get('dtype') == 'float16'):
+    # mmcv's operators, which detectors train with, know no bfloat16.
+    detects = any('rpn_head' in entry for _, entry in walk_dicts(cfg.get('model')))
+    float16_only = detects or wrapper.get('dtype') == 'float16'
+    if kind == 'AmpOptimWrapper' or (kind == 'MIMAmpOptimWrapper' and float16_only):
         print_log(f'No GPU: {kind} is replaced by its float32 counterpart.', logger='current')
         for key in ('loss_scale', 'dtype', 'use_fsdp'):
             wrapper.pop(key, None)
@@ -309,6 +313,17 @@ def _load_strictly(runner: Runner, checkpoint: str) -> None:
     try:
         runner.load_checkpoint(checkpoint, map_location='cpu', strict=True)
     except RuntimeError as error:
-        raise CheckpointError(
-            f'{checkpoint} does not fit {runner.model_name}; test with the config of its training run. {error}'
-        ) from error
+        if not _load_by_other_names(model, checkpoint):
+            raise CheckpointError(
+                f'{checkpoint} does not fit {runner.model_name}; test with the config of its training run. {error}'
+            ) from error
+
+
+def _load_by_other_names(model: Module, checkpoint: str) -> bool:
+    """Load a file of a fine-tuned model with names that are not ours, such as a published one; whether it fits."""
+    from mim_plugin.checkpoints import load_pretrained
+
+    try:
+        return not load_pretrained(model, checkpoint).kept
+    except CheckpointError:
+        return False
