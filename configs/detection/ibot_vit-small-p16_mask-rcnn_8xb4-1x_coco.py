@@ -1,7 +1,7 @@
 """Mask R-CNN on iBOT ViT-S/16, COCO 2017, 12 epochs.
 
-Paper        none: the single-stage detector on the neck and with the recipe of iBOT's Cascade Mask R-CNN, which needs
-             about half of its memory for heads
+Paper        none: the detector without cascade, on the neck and with the recipe of iBOT's Cascade Mask R-CNN; its heads
+             have 17.6 million parameters in place of 55.4
 Reproduced   not yet run
 Hardware     8 GPUs
 Batch        32 = 8 GPUs x 4; lr 1e-4
