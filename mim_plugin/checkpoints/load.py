@@ -110,9 +110,10 @@ def load_pretrained(
         if _is_pair(module):
             state, may_keep = _both_networks(contents, wanted)
         else:
-            state = _best_branch(getattr(contents, part), wanted)
+            state, aside = _best_branch(getattr(contents, part), wanted)
+            origin += f', without its {" and ".join(aside)}' if aside else ''
     report = LoadReport(f'{source} ({origin})')
-    state = _spread_shared_table(state, wanted)
+    state = _name_classifier(_spread_shared_table(state, wanted), wanted)
     fitted = _fit(module, wanted, state, report)
     if 'tokenizer.' in may_keep:  # filled with a copy of the student when the state is loaded
         report.kept = [name for name in report.kept if not name.startswith('tokenizer.')]
@@ -160,17 +161,19 @@ def _backbone_only(state: State) -> State:
     return {name: value for name, value in state.items() if name.startswith('backbone.')}
 
 
-def _best_branch(state: State, wanted: Mapping[str, Tensor]) -> State:
-    """The branch of a network (backbone, head, whole) whose names fit a model best."""
-    branches = [
-        {name.removeprefix(p): value for name, value in state.items() if name.startswith(p)}
+def _best_branch(state: State, wanted: Mapping[str, Tensor]) -> tuple[State, list[str]]:
+    """The branch of a network (backbone, head, whole) whose names fit a model best, and what it leaves aside."""
+    branches = {
+        p: {name.removeprefix(p): value for name, value in state.items() if name.startswith(p)}
         for p in ('', 'backbone.', 'head.')
-    ]
-    best = max(branches, key=lambda branch: len(branch.keys() & wanted.keys()))
-    if best is branches[0]:  # other networks of the file, such as a head, are none of the model's business
+    }
+    prefix = max(branches, key=lambda p: len(branches[p].keys() & wanted.keys()))
+    best = branches[prefix]
+    if not prefix:  # other networks of the file, such as a head, are none of the model's business
         children = {name.split('.')[0] for name in wanted}
         best = {name: value for name, value in best.items() if name.split('.')[0] in children}
-    return best
+    aside = {name.split('.')[0] for name in state if name.removeprefix(prefix) not in best}
+    return best, sorted(aside)
 
 
 def _spread_shared_table(state: State, wanted: Mapping[str, Tensor]) -> State:
@@ -181,6 +184,14 @@ def _spread_shared_table(state: State, wanted: Mapping[str, Tensor]) -> State:
     if shared is None or shared in wanted or not own:
         return state
     return {name: v for name, v in state.items() if name != shared} | dict.fromkeys(own, state[shared])
+
+
+def _name_classifier(state: State, wanted: Mapping[str, Tensor]) -> State:
+    """Name a classifier's layer as mmpretrain's head does, if that is what is wanted."""
+    names = {f'head.{kind}': f'head.fc.{kind}' for kind in ('weight', 'bias')}
+    if not all(name in state and other in wanted for name, other in names.items()):
+        return state
+    return {names.get(name, name): value for name, value in state.items()}
 
 
 def _fit(module: nn.Module, wanted: Mapping[str, Tensor], state: State, report: LoadReport) -> State:

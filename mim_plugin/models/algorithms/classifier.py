@@ -10,7 +10,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from mim_plugin.errors import ConfigError
+from mim_plugin.errors import CheckpointError, ConfigError
 from mim_plugin.registry import MODELS
 
 __all__ = ['MIMClassifier']
@@ -60,12 +60,21 @@ class MIMClassifier(BaseModel):
     def init_weights(self) -> None:
         """Load ``init_cfg``'s file into the whole, or let the backbone load its own."""
         if self.init_cfg and self.init_cfg['type'] == 'Pretrained':
-            from mim_plugin.checkpoints import load_pretrained
-
-            load_pretrained(self, self.init_cfg['checkpoint'])
+            self._load_fine_tuned(self.init_cfg['checkpoint'])
         else:
             self.backbone.init_weights()
         self._is_init = True
+
+    def _load_fine_tuned(self, checkpoint: str) -> None:
+        from mim_plugin.checkpoints import load_pretrained
+
+        try:
+            load_pretrained(self, checkpoint)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f'{error} model.init_cfg is for a fine-tuned classifier; if the file holds a pretrained backbone, '
+                'name it in model.backbone.init_cfg.'
+            ) from error
 
     def extract_feat(self, images: Tensor) -> Tensor:
         """What the linear layer reads, ``(B, D)``."""
