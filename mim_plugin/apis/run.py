@@ -19,6 +19,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import barrier, get_rank, get_world_size, is_distributed
 from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch.nn import Module
@@ -323,6 +324,7 @@ def _load_by_other_names(model: Module, checkpoint: str) -> bool:
     """Load a file of a fine-tuned model with names that are not ours, such as a published one; whether it fits."""
     from mim_plugin.checkpoints import load_pretrained
 
+    model = model.module if isinstance(model, BaseTTAModel) else model
     try:
         return not load_pretrained(model, checkpoint).kept
     except CheckpointError:
