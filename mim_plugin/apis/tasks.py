@@ -59,15 +59,10 @@ def task_of(model: nn.Module) -> Task:
 
 
 def check_toolbox(cfg: Config) -> None:
-    """Raise a ConfigError if the toolbox that a config is for is missing, or mmcv's compiled operators."""
+    """Raise a ConfigError if the toolbox that a config is for is missing."""
     toolbox = cfg.get('default_scope', '')
     if toolbox in _INSTALL and importlib.util.find_spec(toolbox) is None:
         raise ConfigError(f'{cfg.filename} needs {toolbox}, which is not installed: {_INSTALL[toolbox]}.')
-    if toolbox == 'mmdet' and importlib.util.find_spec('mmcv._ext') is None:
-        raise ConfigError(
-            f'{cfg.filename} needs the compiled operators of mmcv, which are missing: run '
-            '`bash tools/setup.sh --extra detection` (MIM_ENV=current for the active environment).'
-        )
 
 
 def _names(model: nn.Module, number: int) -> Sequence[str]:
