@@ -13,7 +13,7 @@ Run          tools/dist_train.sh configs/classification/beit-abs_vit-base-p16_8x
 _base_ = './beit_vit-base-p16_8xb128-coslr-100e_in1k.py'
 
 # data
-train_dataloader = dict(sampler=dict(_delete_=True, type='RepeatAugSampler', num_repeats=3, shuffle=True))
+train_dataloader = dict(sampler=dict(_delete_=True, type='mmpretrain.RepeatAugSampler', num_repeats=3, shuffle=True))
 
 # model
 model = dict(

@@ -19,7 +19,7 @@ _base_ = [
 # data
 load, crop, flip = _base_.train_pipeline[:3]
 crop.update(interpolation='bilinear')
-train_pipeline = [load, crop, flip, dict(type='PackInputs')]
+train_pipeline = [load, crop, flip, dict(type='mmpretrain.PackInputs')]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader
@@ -34,7 +34,7 @@ model = dict(
             checkpoint='work_dirs/ibot_vit-small-p16_16xb64-coslr-800e_in1k/epoch_800.pth',
         ),
     ),
-    head=dict(init_cfg=dict(std=0.01), loss=dict(_delete_=True, type='CrossEntropyLoss')),
+    head=dict(init_cfg=dict(std=0.01), loss=dict(_delete_=True, type='mmpretrain.CrossEntropyLoss')),
     train_cfg=None,
 )
 

@@ -15,9 +15,9 @@ _base_ = './ibot_vit-base-p16_8xb96-1000e_flowers102.py'
 
 # data
 data_preprocessor = dict(num_classes=196)
-train_dataloader = dict(dataset=dict(type='StanfordCars', data_root='data/stanford_cars', split='train'))
-val_dataloader = dict(dataset=dict(type='StanfordCars', data_root='data/stanford_cars'))
-test_dataloader = dict(dataset=dict(type='StanfordCars', data_root='data/stanford_cars'))
+train_dataloader = dict(dataset=dict(type='mmpretrain.StanfordCars', data_root='data/stanford_cars', split='train'))
+val_dataloader = dict(dataset=dict(type='mmpretrain.StanfordCars', data_root='data/stanford_cars'))
+test_dataloader = dict(dataset=dict(type='mmpretrain.StanfordCars', data_root='data/stanford_cars'))
 
 # model
 model = dict(head=dict(num_classes=196))

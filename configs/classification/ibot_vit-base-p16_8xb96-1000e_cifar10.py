@@ -25,10 +25,10 @@ train_pipeline[3].update(fill_color=[123.675, 116.28, 103.53], fill_std=[58.395,
 data_preprocessor = dict(num_classes=10, to_rgb=False)
 
 train_dataloader = dict(
-    dataset=dict(type='CIFAR10', data_root='data/cifar10', split='train', pipeline=train_pipeline),
+    dataset=dict(type='mmpretrain.CIFAR10', data_root='data/cifar10', split='train', pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    dataset=dict(type='CIFAR10', data_root='data/cifar10', split='test', pipeline=val_pipeline),
+    dataset=dict(type='mmpretrain.CIFAR10', data_root='data/cifar10', split='test', pipeline=val_pipeline),
 )
 test_dataloader = val_dataloader
 

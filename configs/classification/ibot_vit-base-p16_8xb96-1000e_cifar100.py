@@ -13,9 +13,9 @@ _base_ = './ibot_vit-base-p16_8xb96-1000e_cifar10.py'
 
 # data
 data_preprocessor = dict(num_classes=100)
-train_dataloader = dict(dataset=dict(type='CIFAR100', data_root='data/cifar100'))
-val_dataloader = dict(dataset=dict(type='CIFAR100', data_root='data/cifar100'))
-test_dataloader = dict(dataset=dict(type='CIFAR100', data_root='data/cifar100'))
+train_dataloader = dict(dataset=dict(type='mmpretrain.CIFAR100', data_root='data/cifar100'))
+val_dataloader = dict(dataset=dict(type='mmpretrain.CIFAR100', data_root='data/cifar100'))
+test_dataloader = dict(dataset=dict(type='mmpretrain.CIFAR100', data_root='data/cifar100'))
 
 # model
 model = dict(head=dict(num_classes=100))

@@ -19,8 +19,8 @@ _base_ = [
 
 # data
 data_preprocessor = dict(num_classes=102)
-train_dataloader = dict(dataset=dict(type='Flowers102', data_root='data/flowers102', split='trainval'))
-val_dataloader = dict(dataset=dict(type='Flowers102', data_root='data/flowers102', split='test'))
+train_dataloader = dict(dataset=dict(type='mmpretrain.Flowers102', data_root='data/flowers102', split='trainval'))
+val_dataloader = dict(dataset=dict(type='mmpretrain.Flowers102', data_root='data/flowers102', split='test'))
 test_dataloader = val_dataloader
 
 # model

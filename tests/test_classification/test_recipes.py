@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from mim_plugin.apis.config_tree import type_name
+
 pytest.importorskip('mmpretrain')
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs' / 'classification'
@@ -59,7 +61,7 @@ def batch_of(name: str, cfg: Config) -> int:
 
 
 def step_of(pipeline: list, kind: str) -> dict | None:
-    return next((step for step in pipeline if step['type'] == kind), None)
+    return next((step for step in pipeline if type_name(step) == kind), None)
 
 
 def pipelines(cfg: Config) -> tuple[list, list | None]:
@@ -84,7 +86,7 @@ def test_fine_tuning(name):
         optimizer.weight_decay,
         cfg.model.backbone.drop_path_rate,
         (cfg.optim_wrapper.get('clip_grad') or {}).get('max_norm'),
-        cfg.train_dataloader.sampler.type == 'RepeatAugSampler',
+        type_name(cfg.train_dataloader.sampler) == 'RepeatAugSampler',
     )
     assert found == FINE_TUNING[name]
     assert (optimizer.type, optimizer.betas, optimizer.eps, schedule.eta_min) == ('AdamW', (0.9, 0.999), 1e-8, 1e-6)
@@ -100,7 +102,8 @@ def test_transfer_and_few_labels(name):
     assert cfg.train_cfg.max_epochs == epochs
     assert cfg.data_preprocessor.num_classes == cfg.model.head.num_classes == classes
     assert step_of(pipelines(cfg)[0], 'RandomErasing')['erase_prob'] == erasing
-    assert cfg.train_dataloader.sampler.type == 'RepeatAugSampler' and cfg.train_dataloader.sampler.num_repeats == 3
+    sampler = cfg.train_dataloader.sampler
+    assert type_name(sampler) == 'RepeatAugSampler' and sampler.num_repeats == 3
     assert cfg.optim_wrapper.optimizer.weight_decay == 0.05 and not cfg.optim_wrapper.get('paramwise_cfg')
     assert cfg.model.backbone.drop_path_rate == 0.1
     assert step_of(pipelines(cfg)[1], 'ResizeEdge')['interpolation'] == 'bicubic'
@@ -109,9 +112,9 @@ def test_transfer_and_few_labels(name):
 
 def assert_mixing(cfg: Config, mixed: bool) -> None:
     augments = (cfg.model.train_cfg or {}).get('augments', [])
-    found = [(entry['type'], entry['alpha']) for entry in augments]
+    found = [(type_name(entry), entry['alpha']) for entry in augments]
     assert found == ([('Mixup', 0.8), ('CutMix', 1.0)] if mixed else [])
-    assert (cfg.model.head.loss.type, cfg.model.head.loss.label_smooth_val) == ('LabelSmoothLoss', 0.1)
+    assert (type_name(cfg.model.head.loss), cfg.model.head.loss.label_smooth_val) == ('LabelSmoothLoss', 0.1)
 
 
 @pytest.mark.parametrize('name', NAMES)

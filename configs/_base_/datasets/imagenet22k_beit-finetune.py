@@ -6,7 +6,7 @@ data_preprocessor = dict(num_classes=21841)
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
-        type='CustomDataset',
+        type='mmpretrain.CustomDataset',
         data_root='data/imagenet22k/',
         pipeline=_base_.train_pipeline,
     ),

@@ -2,7 +2,11 @@
 # a bicubic resize in validation.
 _base_ = 'mmpretrain::_base_/datasets/imagenet_bs64_swin_224.py'
 
-data_preprocessor = dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5])
+data_preprocessor = dict(
+    type='mmpretrain.ClsDataPreprocessor',
+    mean=[127.5, 127.5, 127.5],
+    std=[127.5, 127.5, 127.5],
+)
 
 train_pipeline = _base_.train_pipeline
 train_pipeline[3].hparams.update(pad_val=[128, 128, 128])

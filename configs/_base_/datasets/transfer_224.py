@@ -7,11 +7,11 @@ val_pipeline = _base_.test_pipeline
 
 train_dataloader = dict(
     batch_size=96,
-    sampler=dict(_delete_=True, type='RepeatAugSampler', num_repeats=3, shuffle=True),
-    dataset=dict(_delete_=True, type='CustomDataset', pipeline=train_pipeline),
+    sampler=dict(_delete_=True, type='mmpretrain.RepeatAugSampler', num_repeats=3, shuffle=True),
+    dataset=dict(_delete_=True, type='mmpretrain.CustomDataset', pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=144,
-    dataset=dict(_delete_=True, type='CustomDataset', pipeline=val_pipeline),
+    dataset=dict(_delete_=True, type='mmpretrain.CustomDataset', pipeline=val_pipeline),
 )
 test_dataloader = val_dataloader

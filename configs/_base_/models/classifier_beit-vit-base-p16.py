@@ -2,7 +2,7 @@
 # one of the pretraining), no bias for keys, layer scale, the norm of the mean patch, one linear layer that starts near
 # zero; mixed images, labels smoothed after mixing.
 model = dict(
-    type='ImageClassifier',
+    type='mmpretrain.ImageClassifier',
     backbone=dict(
         type='mim_plugin.MIMVisionTransformer',
         arch='base',
@@ -18,13 +18,13 @@ model = dict(
         out_type='avg_featmap',
     ),
     head=dict(
-        type='LinearClsHead',
+        type='mmpretrain.LinearClsHead',
         num_classes=1000,
         in_channels=768,
         # 0.02 x 0.001, the published scale of the start
         init_cfg=dict(type='Normal', layer='Linear', std=2e-5),
-        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
+        loss=dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
     ),
     # one of both for every batch, chosen with equal chances
-    train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]),
+    train_cfg=dict(augments=[dict(type='mmpretrain.Mixup', alpha=0.8), dict(type='mmpretrain.CutMix', alpha=1.0)]),
 )
