@@ -1,13 +1,19 @@
 """The checks of data sets as a user types them."""
 
 import json
+import runpy
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mim_plugin.errors import DataError
 from mim_plugin.testing.images import write_segmentation_folder
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ('--images', 'scenes/images', '--annotations', 'scenes/annotations')
 
 
 @pytest.fixture
@@ -16,30 +22,25 @@ def scenes(workplace):
     return workplace / 'scenes'
 
 
-def segmentation(call, *arguments):
-    folders = ('--images', 'scenes/images', '--annotations', 'scenes/annotations')
-    return call('dataset_converters/check_dataset.py', 'segmentation', *folders, *arguments)
-
-
 def test_masks(call, scenes):
     mask = next((scenes / 'annotations').iterdir())
     shape = np.asarray(Image.open(mask)).shape
     Image.fromarray(np.full(shape, 201, np.uint8)).save(mask)
-    done = segmentation(call, '--classes', '200')
+    done = call('dataset_converters/check_dataset.py', 'segmentation', *FOLDERS, '--classes', '200')
     assert done.returncode == 1, done.stderr
     assert 'PROBLEM: masks with a value that is neither a class (0 to 199)' in done.stdout
     assert f'scenes/annotations/{mask.name} (201)' in done.stdout
     assert 'Reading' in done.stderr
-    done = segmentation(call, '--classes', '200', '--ignore', '201', '255')
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith('No problem found.\n')
 
 
-def test_folder_that_is_missing(call, scenes):
-    shutil.rmtree(scenes / 'images')
-    done = segmentation(call, '--classes', '4')
-    assert done.returncode == 2
-    assert done.stderr.startswith('error: Image folder scenes/images does not exist')
+def test_sound_masks(scenes, monkeypatch, capsys):
+    monkeypatch.chdir(scenes.parent)
+    tool = runpy.run_path(str(ROOT / 'tools/dataset_converters/check_dataset.py'))
+    tool['main'](['segmentation', *FOLDERS, '--classes', '3', '--ignore', '3', '255', '--workers', '1'])
+    assert capsys.readouterr().out.endswith('No problem found.\n')
+    shutil.rmtree('scenes/images')
+    with pytest.raises(DataError, match='Image folder scenes/images does not exist'):
+        tool['main'](['segmentation', *FOLDERS, '--classes', '4'])
 
 
 def test_objects(call, workplace):
