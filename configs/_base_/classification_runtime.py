@@ -7,3 +7,4 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='accuracy/top1', rule='greater'),
 )
 randomness = dict(seed=0, diff_rank_seed=True)
+custom_hooks = [dict(type='mim_plugin.ClassCheckHook')]

@@ -194,7 +194,7 @@ def find_last_checkpoint(work_dir: str | Path) -> str | None:
 
 
 def _require(cfg: Config, *keys: str, remedy: str) -> None:
-    missing = [key for key in keys if not cfg.get(key)]
+    missing = [key for key in keys if cfg.get(key) is None]  # mmpretrain's loops are empty dicts
     if missing:
         raise ConfigError(f'{cfg.filename or "The config"} has no {", ".join(missing)}; {remedy}')
 

@@ -1,5 +1,6 @@
 """Hooks."""
 
+from mim_plugin.engine.hooks.class_check import ClassCheckHook
 from mim_plugin.engine.hooks.device_runtime_info import DeviceRuntimeInfoHook
 from mim_plugin.engine.hooks.discrete_vae_schedule import DiscreteVAEScheduleHook
 from mim_plugin.engine.hooks.effective_rank import EffectiveRankHook, effective_rank
@@ -10,6 +11,7 @@ from mim_plugin.engine.hooks.reconstruction import ReconstructionHook
 from mim_plugin.engine.hooks.self_distillation_schedule import SelfDistillationScheduleHook
 
 __all__ = [
+    'ClassCheckHook',
     'DeviceRuntimeInfoHook',
     'DiscreteVAEScheduleHook',
     'EffectiveRankHook',
