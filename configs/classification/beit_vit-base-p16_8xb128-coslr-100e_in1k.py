@@ -1,7 +1,7 @@
 """BEiT, ViT-B/16, fine-tuned on ImageNet-1K, 100 epochs.
 
-Paper        the published model zoo: 83.7 top-1 after pretraining on ImageNet-22K (quoted). arXiv 2106.08254, Table 1: 83.2
-             after ImageNet-1K (quoted), for the model with absolute positions (beit-abs_*)
+Paper        the published model zoo: 83.7 top-1 after pretraining on ImageNet-22K (quoted). arXiv 2106.08254, Table 1:
+             83.2 after ImageNet-1K (quoted), for the model with absolute positions (beit-abs_*)
 Reproduced   not yet run
 Hardware     8 GPUs in the published run
 Batch        1024 = 8 GPUs x 128; lr 4e-3, absolute (the paper: the best of 2e-3, 3e-3, 4e-3, 5e-3)

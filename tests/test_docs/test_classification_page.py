@@ -23,7 +23,7 @@ def test_list_of_models():
     models = yaml.safe_load((ROOT / 'configs/classification/metafile.yml').read_text())['Models']
     assert {Path(entry['Config']).name for entry in models} <= CONFIGS
     assert {entry['Name'] for entry in models} == {Path(entry['Config']).stem for entry in models}
-    for entry in models:  # the same figure as in the table
+    for entry in [entry for entry in models if 'Results' in entry]:  # the same figure as in the table
         (figure,) = entry['Results'][0]['Metrics'].values()
         (row,) = [line for line in PAGE.splitlines() if Path(entry['Config']).name in line and line.startswith('|')]
         assert str(figure) in row.split('|')[-2]
