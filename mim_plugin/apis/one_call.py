@@ -37,6 +37,8 @@ from mim_plugin.errors import CheckpointError, ConfigError, DataError
 
 __all__ = ['inference', 'init_model', 'iter_inference']
 
+Images = str | os.PathLike | Sequence[str | os.PathLike]
+
 
 def init_model(
     config: str | os.PathLike | Config,
@@ -84,7 +86,7 @@ def init_model(
 
 def inference(
     model: nn.Module,
-    images: str | os.PathLike | Sequence[str | os.PathLike],
+    images: Images,
     out_dir: str | os.PathLike | None = None,
     score_threshold: float = 0.3,
     opacity: float = 0.5,
@@ -107,7 +109,7 @@ def inference(
 
     Raises:
         DataError: An image is missing or cannot be read, or there is none.
-        ConfigError: ``out_dir`` is among the images.
+        ConfigError: ``out_dir`` is among the images, or would overwrite one.
     """
     samples = []
     for _, sample in iter_inference(model, images, out_dir, score_threshold, opacity, progress):
@@ -122,7 +124,7 @@ def inference(
 @torch.no_grad()
 def iter_inference(
     model: nn.Module,
-    images: str | os.PathLike | Sequence[str | os.PathLike],
+    images: Images,
     out_dir: str | os.PathLike | None = None,
     score_threshold: float = 0.3,
     opacity: float = 0.5,
@@ -134,7 +136,7 @@ def iter_inference(
         Path of an image, and its data sample.
     """
     paths = _find(images)
-    targets = _targets(paths, out_dir)
+    targets = _targets(images, paths, out_dir)
     task = task_of(model)
     with _scope_of(model.cfg):
         load, prepare, is_bgr = _pipeline(model.cfg)
@@ -215,21 +217,25 @@ def _read(load: Compose, path: str) -> dict:
         raise DataError(f'{path} is not an image that can be read ({error}); repair or remove it.') from error
 
 
-def _is_one(images: str | os.PathLike | Sequence) -> bool:
+def _is_one(images: Images) -> bool:
     return isinstance(images, (str, os.PathLike)) and not Path(images).is_dir()
 
 
-def _find(images: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str]:
+def _names(images: Images) -> list[str]:
+    return [str(name) for name in ([images] if isinstance(images, (str, os.PathLike)) else images)]
+
+
+def _find(images: Images) -> list[str]:
     """Paths of all images."""
     paths = []
-    for name in [images] if isinstance(images, (str, os.PathLike)) else images:
+    for name in _names(images):
         if Path(name).is_dir():
-            found = find_images(str(name))
+            found = find_images(name)
             if not found:
                 raise DataError(f'There is no image in the folder {name}; check the path.')
             paths += [str(Path(name, inner)) for inner in found]
         elif Path(name).is_file():
-            paths.append(str(name))
+            paths.append(name)
         else:
             raise DataError(f'There is no image {name}; check the path.')
     if not paths:
@@ -237,10 +243,15 @@ def _find(images: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
-def _targets(paths: Sequence[str], out_dir: str | os.PathLike | None) -> dict[str, str]:
+def _targets(images: Images, paths: Sequence[str], out_dir: str | os.PathLike | None) -> dict[str, str]:
     """Where the picture of each image goes: folders that the images do not share are kept."""
     if out_dir is None:
         return {}
+    out = Path(out_dir).resolve()
+    for name in _names(images):
+        # Pictures there would be taken for images next time.
+        if Path(name).is_dir() and Path(name).resolve() in (out, *out.parents):
+            raise ConfigError(f'out_dir {out_dir} lies in the folder of images {name}; choose a folder outside.')
     full = {path: Path(path).resolve() for path in paths}
     shared = Path(os.path.commonpath([path.parent for path in full.values()]))
     targets = {}

@@ -13,7 +13,7 @@ from torch import nn
 
 from mim_plugin.errors import ConfigError
 
-__all__ = ['Task', 'check_toolbox', 'task_of']
+__all__ = ['Task', 'check_toolbox', 'place_of_name', 'task_of']
 
 _SHOWN = 5
 _INSTALL = {
@@ -81,7 +81,11 @@ def _segment_drawer(model: nn.Module, score_threshold: float, opacity: float) ->
     from mmseg.structures import SegDataSample
     from mmseg.visualization import SegLocalVisualizer
 
-    visualizer = SegLocalVisualizer(alpha=opacity)
+    class Visualizer(SegLocalVisualizer):
+        def _get_center_loc(self, mask: np.ndarray) -> np.ndarray:
+            return place_of_name(mask)
+
+    visualizer = Visualizer(alpha=opacity)
     # Without names of its own mmseg's visualizer would write those of Cityscapes.
     names = _names(model, model.num_classes)
     visualizer.set_dataset_meta(names, _palette(model, len(names)))
@@ -95,6 +99,20 @@ def _segment_drawer(model: nn.Module, score_threshold: float, opacity: float) ->
         visualizer.add_datasample('', image, enlarged, draw_gt=False, out_file=path)
 
     return draw
+
+
+def place_of_name(mask: np.ndarray) -> np.ndarray:
+    """Where mmseg writes the name of a class: in the middle of its longest row, found without sorting all its pixels.
+
+    Args:
+        mask: 1 at the pixels of the class, else 0, ``(H, W)``.
+
+    Returns:
+        Column and row.
+    """
+    row = int(mask.sum(1, dtype=np.int64).argmax())
+    columns = np.flatnonzero(mask[row])
+    return np.array([columns[len(columns) // 2], row])
 
 
 def _describe_segments(model: nn.Module, sample: BaseDataElement, score_threshold: float) -> str:

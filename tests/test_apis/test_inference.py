@@ -12,7 +12,7 @@ from mmengine.registry import MODELS, DefaultScope
 from PIL import Image
 
 from mim_plugin.apis import inference, init_model, iter_inference
-from mim_plugin.apis.tasks import check_toolbox, task_of
+from mim_plugin.apis.tasks import check_toolbox, place_of_name, task_of
 from mim_plugin.errors import CheckpointError, ConfigError, DataError
 from mim_plugin.testing.images import write_image_folder
 from mim_plugin.testing.shrink import shrink
@@ -125,6 +125,16 @@ def test_segments_have_the_colours_of_the_classes(build):
     assert np.abs(np.median(drawn, (0, 1)) - [250, 20, 20]).max() < 20
 
 
+def test_names_stand_where_mmseg_writes_them():
+    from mmseg.visualization import SegLocalVisualizer
+
+    labels = np.random.default_rng(0).integers(0, 40, (30, 50))
+    for label in range(40):
+        mask = (labels == label).astype(np.uint8)
+        expected = SegLocalVisualizer()._get_center_loc(mask)
+        assert place_of_name(mask).tolist() == expected.tolist()
+
+
 def test_colours_of_the_image_are_kept(build):
     Image.new('RGB', (300, 280), (200, 100, 0)).save('orange.png')
     for task in ('segmentation', 'classification'):
@@ -194,8 +204,14 @@ def test_damaged_image_is_named(build):
 def test_images_are_never_overwritten(build):
     before = Path('photos/class_0/0.jpg').read_bytes()
     with pytest.raises(ConfigError, match='out_dir photos would overwrite'):
-        inference(build('classification'), 'photos', 'photos')
+        inference(build('classification'), ['photos/class_0/0.jpg', 'photos/class_1/0.jpg'], 'photos')
     assert Path('photos/class_0/0.jpg').read_bytes() == before
+
+
+def test_pictures_never_lie_among_the_images(build):
+    """Else they would be images of the next call."""
+    with pytest.raises(ConfigError, match='out_dir photos/drawn lies in the folder of images photos'):
+        inference(build('classification'), 'photos', 'photos/drawn')
 
 
 def test_weights_that_do_not_fit_are_refused(trained, tmp_path):
