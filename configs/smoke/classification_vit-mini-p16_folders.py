@@ -46,15 +46,13 @@ val_dataloader = dict(
     dataset=dict(type='CustomDataset', data_root=data_root, data_prefix='val', pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='Accuracy', topk=(1, 5))
+val_evaluator = dict(type='Accuracy', topk=(1,))
 test_evaluator = val_evaluator
 
 # model
 model = dict(
     type='ImageClassifier',
-    data_preprocessor=dict(
-        num_classes=num_classes, mean={{_base_.pixel_mean}}, std={{_base_.pixel_std}}, to_rgb=True
-    ),
+    data_preprocessor=dict(num_classes=num_classes, mean={{_base_.pixel_mean}}, std={{_base_.pixel_std}}, to_rgb=True),
     backbone=dict(
         type='mim_plugin.MIMVisionTransformer',
         arch={{_base_.arch}},

@@ -1,4 +1,4 @@
-"""A linear head on the frozen small ViT, 400 steps on 120 road scenes: one of the smoke runs.
+"""A linear head on the frozen small ViT, 200 steps on 120 road scenes: one of the smoke runs.
 
 Paper        none: small enough for two CPU cores; the head is that of iBOT's linear ADE20K runs
 Reproduced   docs/downstream_smoke.md shows what was measured

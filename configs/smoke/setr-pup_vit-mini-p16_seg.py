@@ -1,4 +1,4 @@
-"""SETR-PUP on the small ViT, 400 steps on 120 road scenes: one of the smoke runs.
+"""SETR-PUP on the small ViT, 200 steps on 120 road scenes: one of the smoke runs.
 
 Paper        none: small enough for two CPU cores; the head is that of BEiT's ADE20K runs in its paper with 32 channels
 Reproduced   docs/downstream_smoke.md shows what was measured

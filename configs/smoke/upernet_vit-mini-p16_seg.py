@@ -1,4 +1,4 @@
-"""UPerNet on the small ViT, 400 steps on 120 road scenes: one of the smoke runs.
+"""UPerNet on the small ViT, 200 steps on 120 road scenes: one of the smoke runs.
 
 Paper        none: small enough for two CPU cores; the head is that of iBOT's and BEiT's ADE20K runs with 64 channels
 Reproduced   docs/downstream_smoke.md shows what was measured
@@ -25,9 +25,7 @@ model = dict(
         final_norm='all',
     ),
     neck=dict(in_channels={{_base_.embed_dims}}),
-    decode_head=dict(
-        in_channels=[{{_base_.embed_dims}}] * 4, channels=64, num_classes={{_base_.num_classes}}
-    ),
+    decode_head=dict(in_channels=[{{_base_.embed_dims}}] * 4, channels=64, num_classes={{_base_.num_classes}}),
     auxiliary_head=dict(in_channels={{_base_.embed_dims}}, channels=64, num_classes={{_base_.num_classes}}),
     test_cfg=dict(_delete_=True, mode='whole'),
 )

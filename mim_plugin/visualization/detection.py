@@ -47,8 +47,8 @@ def draw_detections(
     Returns:
         The figure, with a legend of the classes.
     """
-    aspect = max(image.shape[0] / image.shape[1] for image in images)
-    figure, axes = new_figure(len(images), 1 + len(columns), panel=2.2, title_space=0.4, aspect=aspect)
+    aspects = [image.shape[0] / image.shape[1] for image in images]
+    figure, axes = new_figure(len(images), 1 + len(columns), panel=2.2, title_space=0.4, aspect=aspects)
     colors = class_colors(len(class_names))
     for row, image in enumerate(images):
         draw_picture(axes[row, 0], image, '' if row else 'image')

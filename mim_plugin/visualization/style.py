@@ -36,7 +36,7 @@ def class_colors(count: int) -> list[tuple[int, int, int]]:
 
 
 def new_figure(
-    rows: int, columns: int, panel: float = 1.9, title_space: float = 0.0, aspect: float = 1.0
+    rows: int, columns: int, panel: float = 1.9, title_space: float = 0.0, aspect: float | Sequence[float] = 1.0
 ) -> tuple[Figure, np.ndarray]:
     """Makes a figure that is not tied to pyplot, so that no window and no global state exists.
 
@@ -45,15 +45,15 @@ def new_figure(
         columns: Columns of panels.
         panel: Width of a panel in inches.
         title_space: Additional height in inches.
-        aspect: Height of a panel by its width.
+        aspect: Height of a panel by its width, for all rows or for each.
 
     Returns:
         The figure and its axes, shape ``(rows, columns)``.
     """
-    figure = Figure(
-        figsize=(panel * columns, (panel * aspect + 0.25) * rows + title_space), dpi=110, layout='constrained'
-    )
-    return figure, figure.subplots(rows, columns, squeeze=False)
+    aspects = list(aspect) if isinstance(aspect, Sequence) else [aspect] * rows
+    height = sum(panel * row + 0.25 for row in aspects) + title_space
+    figure = Figure(figsize=(panel * columns, height), dpi=110, layout='constrained')
+    return figure, figure.subplots(rows, columns, squeeze=False, height_ratios=aspects)
 
 
 def draw_picture(axes: Axes, picture: np.ndarray, title: str | Sequence[str] = '', **options: object) -> None:

@@ -70,3 +70,11 @@ preprocessor = dict(
     seg_pad_val=255,
     test_cfg=dict(size_divisor={{_base_.patch_size}}),
 )
+
+# schedule: half the steps of the other tasks, because a step with a map of every pixel is dear
+train_cfg = dict(max_iters=200, val_interval=200)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=20),
+    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=20, end=200),
+]
+default_hooks = dict(checkpoint=dict(interval=200))

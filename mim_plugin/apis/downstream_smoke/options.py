@@ -39,9 +39,9 @@ class Task:
 
 _SEGMENTATION = {'mIoU': 'mIoU', 'aAcc': 'pixels right'}
 TASKS = {
-    'upernet': Task('UPerNet', 'upernet_vit-mini-p16_seg.py', 'seg', _SEGMENTATION),
-    'setr-pup': Task('SETR-PUP', 'setr-pup_vit-mini-p16_seg.py', 'seg', _SEGMENTATION),
-    'linear': Task('linear head, backbone frozen', 'linear_vit-mini-p16_seg.py', 'seg', _SEGMENTATION),
+    'upernet': Task('UPerNet', 'upernet_vit-mini-p16_seg.py', 'seg', _SEGMENTATION, seconds=100.0),
+    'setr-pup': Task('SETR-PUP', 'setr-pup_vit-mini-p16_seg.py', 'seg', _SEGMENTATION, seconds=100.0),
+    'linear': Task('linear head, backbone frozen', 'linear_vit-mini-p16_seg.py', 'seg', _SEGMENTATION, seconds=25.0),
     'classification': Task(
         'classification', 'classification_vit-mini-p16_folders.py', 'imagenet_like', {'accuracy/top1': 'accuracy'}
     ),
@@ -51,7 +51,7 @@ TASKS = {
         'coco_mini',
         {'coco/bbox_mAP': 'box AP', 'coco/segm_mAP': 'mask AP'},
         percent=100.0,
-        seconds=600.0,
+        seconds=400.0,
         goal={'coco/bbox_mAP': 0.3, 'coco/segm_mAP': 0.3},
     ),
 }

@@ -38,41 +38,44 @@ def write(smoke: Smoke) -> list[Path]:
     draw = {'seg': _scenes, 'imagenet_like': _photos, 'coco_mini': _objects}
     written = []
     for name in smoke.options.tasks:
-        runs = {STARTS[start]: smoke.runs(name, start)['0'] for start in STARTS if '0' in smoke.runs(name, start)}
-        if runs:
+        starts = [start for start in STARTS if '0' in smoke.runs(name, start)]
+        if starts:
             written.append(smoke.folder / f'{name}.png')
-            draw[TASKS[name].data](smoke, runs).savefig(written[-1])
+            draw[TASKS[name].data](smoke, name, starts).savefig(written[-1])
     return written
 
 
-def _scenes(smoke: Smoke, runs: dict[str, dict]) -> Figure:
-    folders = {name: Path(run['checkpoint']).parent / 'predictions' for name, run in runs.items()}
+def _scenes(smoke: Smoke, name: str, starts: Sequence[str]) -> Figure:
+    folders = {STARTS[start]: smoke.run_folder(name, start, 0) / 'predictions' for start in starts}
     return segmentation_picture(smoke.data.scenes, folders)
 
 
-def _photos(smoke: Smoke, runs: dict[str, dict]) -> Figure:
+def _photos(smoke: Smoke, name: str, starts: Sequence[str]) -> Figure:
     names = smoke.data.classes.names
-    paths = list(next(iter(runs.values()))['predicted'])
+    predicted = {STARTS[start]: smoke.runs(name, start)['0']['predicted'] for start in starts}
+    paths = list(next(iter(predicted.values())))
     figure, axes = new_figure(-(-len(paths) // COLUMNS), COLUMNS, panel=2.4, title_space=0.8, aspect=1.15)
     for panel in axes.flat:
         panel.set_axis_off()
     for panel, path in zip(axes.flat, paths, strict=False):
         truth = Path(path).parent.name
-        guesses = {start: names[run['predicted'][path]] for start, run in runs.items()}
+        guesses = {start: names[labels[path]] for start, labels in predicted.items()}
         lines = [f'{start}: ' + ('right' if guess == truth else guess) for start, guess in guesses.items()]
         photo = ImageOps.fit(Image.open(path).convert('RGB'), (SIDE, SIDE))
         draw_picture(panel, np.asarray(photo), [truth, *lines])
     return figure
 
 
-def _objects(smoke: Smoke, runs: dict[str, dict]) -> Figure:
+def _objects(smoke: Smoke, name: str, starts: Sequence[str]) -> Figure:
     four = smoke.data.four
     content = json.loads(four.annotations.read_text(encoding='utf-8'))
     infos = content['images']
     folder = four.root / 'train2017'
     images = [np.asarray(Image.open(folder / info['file_name']).convert('RGB')) for info in infos]
     columns = {'ground truth': _true_objects(four.annotations, infos)}
-    columns |= {name: [read_objects(run['objects'], info['id']) for info in infos] for name, run in runs.items()}
+    for start in starts:
+        run = smoke.run_folder(name, start, 0)
+        columns[STARTS[start]] = [read_objects(run, info['id']) for info in infos]
     return draw_detections(images, columns, four.names)
 
 

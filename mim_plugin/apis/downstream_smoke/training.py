@@ -76,6 +76,9 @@ def task_config(smoke: Smoke, task: Task, start: str, folder: Path) -> Config:
     cfg = fit_config(read_config(str(find_configs('smoke') / task.config)), task, smoke.data, folder)
     if smoke.options.iterations is not None:
         _set_iterations(cfg, smoke.options.iterations)
+    if task.goal:
+        # A training may end after any validation: what was validated must be in a checkpoint.
+        cfg.default_hooks.checkpoint.interval = cfg.train_cfg.val_interval
     # The start is all that differs.
     file = str(smoke.options.checkpoint)
     cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=file) if start == 'pretrained' else None
@@ -83,7 +86,7 @@ def task_config(smoke: Smoke, task: Task, start: str, folder: Path) -> Config:
 
 
 def _set_iterations(cfg: Config, iterations: int) -> None:
-    """Changes the length of a training; warm-up and milestones keep their share of it."""
+    """Changes the length of a training; the warm-up keeps its share of it."""
     factor = iterations / cfg.train_cfg.max_iters
 
     def scaled(step: int) -> int:
@@ -94,8 +97,6 @@ def _set_iterations(cfg: Config, iterations: int) -> None:
     cfg.default_hooks.checkpoint.interval = scaled(cfg.default_hooks.checkpoint.interval)
     for scheduler in cfg.param_scheduler:
         scheduler.update({key: scaled(scheduler[key]) for key in ('begin', 'end') if key in scheduler})
-        if 'milestones' in scheduler:
-            scheduler.milestones = [scaled(step) for step in scheduler.milestones]
 
 
 def train(smoke: Smoke, name: str, start: str, seed: int) -> dict:
@@ -116,7 +117,7 @@ def train(smoke: Smoke, name: str, start: str, seed: int) -> dict:
         MIMError: The checkpoint gives other figures than the training did.
     """
     task = smoke.task(name)
-    folder = smoke.folder / 'runs' / f'{name}_{start}_seed{seed}'
+    folder = smoke.run_folder(name, start, seed)
     cfg = task_config(smoke, task, start, folder)
     final = FinalMetrics(task.goal)
     title = f'{task.title}, {STARTS[start]}, seed {seed}'
@@ -135,7 +136,7 @@ def train(smoke: Smoke, name: str, start: str, seed: int) -> dict:
                 'memory_mb': peak_memory(),
             }
             checkpoint = Path(find_last_checkpoint(folder))
-            found |= LOOKS[task.data](runner, checkpoint) if task.data in LOOKS else {}
+            found |= LOOKS[task.data](runner) if task.data in LOOKS else {}
         finally:
             release(runner)
     saved = folder / Path(cfg.filename).name
@@ -163,7 +164,9 @@ def _quiet_scope(cfg: Config) -> Iterator[None]:
     """The scope of the config's toolbox; the console is for the progress, though pycocotools prints."""
     scope = DefaultScope.overwrite_default_scope(cfg.default_scope)
     with scope, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'Default ``avg_non_ignore`` is False')  # as in every config of mmseg
+        # Of the toolboxes about their own code.
+        for message in ('Default ``avg_non_ignore`` is False', 'To copy construct from a tensor', 'faster_coco_eval'):
+            warnings.filterwarnings('ignore', message)
         yield
 
 
