@@ -1,5 +1,6 @@
 """Configs in a user's folder that inherit from a toolbox and replace the backbone."""
 
+import hashlib
 import importlib.util
 import os
 import subprocess
@@ -7,7 +8,11 @@ import sys
 import zipfile
 
 import pytest
+import torch
+from mmengine.config import Config
 
+import mim_plugin
+from mim_plugin.registry import MODELS
 from tests.test_toolboxes.conftest import ROOT, TOOLBOXES, shipped
 
 CHECKPOINT = {'mmseg': 'iter_2.pth', 'mmdet': 'epoch_1.pth', 'mmpretrain': 'epoch_1.pth'}
@@ -17,14 +22,36 @@ def last_line(done):
     return done.stderr.strip().splitlines()[-1]
 
 
+def pretrained(config, folder):
+    """Options of a script that let the backbone start from a file, and the beginning of the file's hash."""
+    cfg = Config.fromfile(config).model.backbone
+    torch.save({'state_dict': MODELS.build(cfg).state_dict()}, folder / 'backbone.pth')
+    key = 'model.backbone.init_cfg'
+    digest = hashlib.sha256((folder / 'backbone.pth').read_bytes()).hexdigest()
+    return [f'{key}.type=Pretrained', f'{key}.checkpoint=backbone.pth'], digest[:16]
+
+
+def assert_named_in_the_log(folder, digest):
+    """The run's own log file tells which weights it started from, and the version that read them."""
+    (log,) = folder.glob('*/*.log')
+    text = log.read_text()
+    assert f'Checkpoint backbone.pth: sha256 {digest}, read by mim_plugin {mim_plugin.__version__}' in text
+    assert text.count(digest) == 1
+
+
 @pytest.mark.parametrize('name', TOOLBOXES)
 def test_our_train_script(name, user_folder):
     pytest.importorskip(name)
+    options, digest = pretrained(f'swap_{name}.py', user_folder)
     spec = importlib.util.spec_from_file_location('train_tool', ROOT / 'tools/train.py')
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    tool.main([f'swap_{name}.py', '--cfg-options', f'experiment_name={name}_{os.urandom(4).hex()}'])
-    assert (user_folder / f'work_dirs/swap_{name}/{CHECKPOINT[name]}').is_file()
+    tool.main([f'swap_{name}.py', '--cfg-options', f'experiment_name={name}_{os.urandom(4).hex()}', *options])
+    work_dir = user_folder / f'work_dirs/swap_{name}'
+    assert (work_dir / CHECKPOINT[name]).is_file()
+    assert_named_in_the_log(work_dir, digest)
+    (log,) = work_dir.glob('*/*.log')
+    assert f'INFO - mim_plugin {mim_plugin.__version__}\n' in log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -38,9 +65,11 @@ def test_our_train_script(name, user_folder):
 )
 def test_train_script_of_the_toolbox(name, config, user_folder, python):
     pytest.importorskip(name)
-    done = python(shipped(name) / 'tools/train.py', config, '--work-dir', 'work')
+    options, digest = pretrained(config, user_folder)
+    done = python(shipped(name) / 'tools/train.py', config, '--work-dir', 'work', '--cfg-options', *options)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (user_folder / 'work' / CHECKPOINT[name]).is_file()
+    assert_named_in_the_log(user_folder / 'work', digest)
 
 
 def test_why_mmseg_is_a_path_there(user_folder, python):
