@@ -27,3 +27,6 @@ model = dict(backbone=dict(img_size=384))
 
 # optimisation
 optim_wrapper = dict(accumulative_counts=2)
+
+# of one iteration, as mmengine counts
+auto_scale_lr = dict(base_batch_size=256)

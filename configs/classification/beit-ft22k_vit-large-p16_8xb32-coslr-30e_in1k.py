@@ -26,3 +26,6 @@ model = dict(
 
 # optimisation
 optim_wrapper = dict(accumulative_counts=2, paramwise_cfg=dict(layer_decay_rate=0.9))
+
+# of one iteration, as mmengine counts
+auto_scale_lr = dict(base_batch_size=256)

@@ -26,3 +26,6 @@ model = dict(backbone=dict(img_size=512, with_cp=True))
 
 # optimisation
 optim_wrapper = dict(accumulative_counts=8)
+
+# of one iteration, as mmengine counts
+auto_scale_lr = dict(base_batch_size=64)

@@ -32,4 +32,5 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0),
 )
 
-auto_scale_lr = dict(base_batch_size=2048)
+# of one iteration, as mmengine counts
+auto_scale_lr = dict(base_batch_size=1024)

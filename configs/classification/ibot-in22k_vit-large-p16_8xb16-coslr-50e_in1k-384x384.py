@@ -32,3 +32,6 @@ model = dict(
 
 # optimisation
 optim_wrapper = dict(accumulative_counts=8)
+
+# of one iteration, as mmengine counts
+auto_scale_lr = dict(base_batch_size=128)

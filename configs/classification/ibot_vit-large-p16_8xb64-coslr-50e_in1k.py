@@ -34,3 +34,6 @@ optim_wrapper = dict(accumulative_counts=2)
 param_scheduler = [
     dict(type='mim_plugin.WarmupCosineLR', eta_min=1e-6, warmup_epochs=5, convert_to_iter_based=True),
 ]
+
+# of one iteration, as mmengine counts
+auto_scale_lr = dict(base_batch_size=512)

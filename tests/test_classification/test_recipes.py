@@ -55,9 +55,8 @@ def read(name: str) -> Config:
 def batch_of(name: str, cfg: Config) -> int:
     processes, batch = map(int, re.search(r'_(\d+)xb(\d+)-', name).groups())
     assert cfg.train_dataloader.batch_size == batch
-    total = processes * batch * cfg.optim_wrapper.get('accumulative_counts', 1)
-    assert cfg.auto_scale_lr.base_batch_size == total
-    return total
+    assert cfg.auto_scale_lr.base_batch_size == processes * batch  # mmengine counts an iteration, not a step
+    return processes * batch * cfg.optim_wrapper.get('accumulative_counts', 1)
 
 
 def step_of(pipeline: list, kind: str) -> dict | None:
