@@ -8,7 +8,7 @@ TIMED = f"""
 import sys, time
 import torch
 start = time.process_time()
-import mim_plugin
+import mim_plugin, mim_plugin.apis
 print(time.process_time() - start, [name for name in {HEAVY} if name in sys.modules])
 """
 BLOCKED = """
