@@ -11,8 +11,9 @@ from mmengine.config import Config
 
 from mim_plugin.apis.config_tree import type_name, walk_dicts
 from mim_plugin.apis.doctor import operators_command
+from mim_plugin.errors import DataError
 
-__all__ = ['explain_annotations', 'explain_operators']
+__all__ = ['check_measured_objects', 'explain_annotations', 'explain_operators']
 
 _OPERATORS = re.compile(r'mmcv[./\\](_ext|ops)\b')
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -44,6 +45,31 @@ def explain_annotations(cfg: Config) -> str | None:
             if fault:
                 return f'{file} ({path}.ann_file) {fault}.'
     return None
+
+
+def check_measured_objects(cfg: Config, key: str) -> None:
+    """Refuse to measure a detector on annotations without objects, for which every figure would be -1.
+
+    Args:
+        cfg: The config.
+        key: 'val_evaluator' or 'test_evaluator'.
+
+    Raises:
+        DataError: A metric of COCO reads such a file.
+    """
+    for path, metric in walk_dicts(cfg.get(key), key):
+        if type_name(metric) != 'CocoMetric' or metric.get('format_only') or not metric.get('ann_file'):
+            continue
+        file = Path(metric['ann_file'])
+        try:
+            empty = file.is_file() and json.loads(file.read_bytes())['annotations'] == []
+        except (LookupError, TypeError, ValueError):
+            return  # reading it fails for the metric, too, and is explained then
+        if empty:
+            raise DataError(
+                f'{file} ({path}.ann_file) has no objects to measure by; name a file with annotations, or set '
+                f'{path}.format_only=True and outfile_prefix to write predictions alone.'
+            )
 
 
 def _fault(file: Path, dataset: dict) -> str | None:

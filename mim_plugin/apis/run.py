@@ -27,6 +27,7 @@ from torch.nn import Module
 from mim_plugin.apis.batch_norm import refuse_single_images, warn_of_lone_sync_bn
 from mim_plugin.apis.config_errors import check_top_level_keys, explain_build_errors, read_config
 from mim_plugin.apis.config_tree import move_data_root, type_name, walk_dicts
+from mim_plugin.apis.detection_errors import check_measured_objects
 from mim_plugin.apis.token_caches import check_token_caches
 from mim_plugin.engine.unwrap import unwrap
 from mim_plugin.errors import CheckpointError, ConfigError, MIMError
@@ -113,6 +114,7 @@ def train(cfg: Config) -> Runner:
     """Train as the config says; returns the Runner after the last step."""
     _require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper', remedy='is it a config for test.py?')
     check_token_caches(cfg)
+    check_measured_objects(cfg, 'val_evaluator')
     runner = build_runner(cfg)
     with explain_build_errors(cfg), refuse_single_images(runner.model, cfg):
         runner.train()
@@ -138,6 +140,7 @@ def test(cfg: Config, checkpoint: str | None = None, tta: bool = False) -> dict[
     _require(cfg, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator', remedy=remedy)
     if checkpoint and not Path(checkpoint).is_file():
         raise CheckpointError(f'There is no checkpoint {checkpoint}; check the path.')
+    check_measured_objects(cfg, 'test_evaluator')
     if tta:
         _use_tta(cfg)
     cfg.load_from, cfg.resume = None, False

@@ -10,7 +10,7 @@ import pytest
 from mmengine.config import Config
 
 from mim_plugin.apis.config_errors import explain_build_errors
-from mim_plugin.apis.detection_errors import explain_annotations, explain_operators
+from mim_plugin.apis.detection_errors import check_measured_objects, explain_annotations, explain_operators
 from mim_plugin.apis.run import prepare_config, train
 from mim_plugin.errors import ConfigError, DataError
 from mim_plugin.testing.coco_images import write_coco_folder
@@ -118,12 +118,27 @@ def test_annotations_without_use_are_explained(dataset):
     assert 'lists no images' in explain(dataset)
 
 
+def test_measuring_without_objects_is_refused(dataset, tmp_path):
+    metric = dict(type='CocoMetric', ann_file=str(tmp_path / 'train.json'))
+    check_measured_objects(Config(dict(val_evaluator=metric)), 'val_evaluator')
+    change(dataset, annotations=[])
+    for evaluator, key in ((metric, 'val_evaluator'), ([metric], 'val_evaluator.0')):
+        with pytest.raises(DataError, match=rf'train.json \({key}.ann_file\) has no objects to measure by'):
+            check_measured_objects(Config(dict(val_evaluator=evaluator)), 'val_evaluator')
+    check_measured_objects(Config(dict(val_evaluator=None, test_evaluator=metric)), 'val_evaluator')
+    check_measured_objects(Config(dict(val_evaluator=dict(metric, format_only=True))), 'val_evaluator')
+
+
 @pytest.mark.ops
 def test_training_on_empty_annotations_stops_with_the_file(tmp_path):
     pytest.importorskip('mmdet')
     cfg = prepare_config(shrink(Config.fromfile(CASCADE), tmp_path / 'data'), work_dir=str(tmp_path / 'work'))
     cfg.experiment_name = tmp_path.name
     dataset = cfg.train_dataloader.dataset
+    change(dict(dataset, ann_file=Path(cfg.val_evaluator.ann_file).name), annotations=[])
+    with pytest.raises(DataError, match=r'instances_val2017.json \(val_evaluator.ann_file\) has no objects to measure'):
+        train(cfg)
+    write_coco_folder(tmp_path / 'unused', cfg.val_evaluator.ann_file, ('person',))
     change(dataset, annotations=[])
     with pytest.raises(DataError, match=r'instances_train2017.json \(train_dataloader.dataset.ann_file\) has no obj'):
         train(cfg)

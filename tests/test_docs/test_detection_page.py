@@ -16,8 +16,9 @@ PAGE = (ROOT / 'docs/detection.md').read_text(encoding='utf-8')
 
 
 @pytest.mark.ops
-def test_own_objects_train_and_are_tested(tmp_path):
+def test_own_objects_train_and_are_tested(tmp_path, monkeypatch):
     pytest.importorskip('mmdet')
+    monkeypatch.setattr(Config, 'pretty_text', '')  # formatting it takes longer than the run
     (snippet,) = (code for code in re.findall(r'```python\n(.*?)```', PAGE, re.DOTALL) if '_base_' in code)
     (tmp_path / 'screws.py').write_text(snippet)
     cfg = Config.fromfile(tmp_path / 'screws.py')
