@@ -228,17 +228,21 @@ def _resize(module: nn.Module, name: str, value: Tensor, target: Tensor) -> Tens
     if name.endswith('relative_position_bias_table'):
         return _resize_table(value, getattr(owner, 'window', None))
     if name.endswith('pos_embed'):
-        return _resize_positions(value, getattr(owner, 'train_grid', None))
+        # iBOT's rule is for images of another size than the model's: its files, too, are resized by size.
+        rule = 'bilinear' if getattr(owner, 'pos_interpolation', 'size') == 'bilinear' else 'size'
+        return _resize_positions(value, getattr(owner, 'train_grid', None), rule)
     return None
 
 
-def _resize_positions(value: Tensor, grid: tuple[int, int] | None, num_prefix: int = 1) -> Tensor | None:
+def _resize_positions(
+    value: Tensor, grid: tuple[int, int] | None, rule: str = 'size', num_prefix: int = 1
+) -> Tensor | None:
     from mim_plugin.models.layers import resize_positions  # the models import this package
 
     side = math.isqrt(value.shape[1] - num_prefix)
     if grid is None or num_prefix + side * side != value.shape[1]:
         return None
-    return resize_positions(value.float(), (side, side), grid, rule='size', num_prefix=num_prefix)
+    return resize_positions(value.float(), (side, side), grid, rule, num_prefix)
 
 
 def _resize_table(value: Tensor, grid: tuple[int, int] | None) -> Tensor | None:

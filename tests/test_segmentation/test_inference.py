@@ -149,7 +149,9 @@ def test_multi_scale_test_averages_the_softmax_of_every_variant(tmp_path):
 
 def test_command_on_a_file_with_the_published_names(tmp_path, monkeypatch):
     cfg = small('relative', tmp_path)
-    cfg = Config({key: cfg[key] for key in cfg if key in ('model', 'default_scope') or key.startswith(('test_', 'tta_'))})
+    cfg = Config(
+        {key: cfg[key] for key in cfg if key in ('model', 'default_scope') or key.startswith(('test_', 'tta_'))}
+    )
     (tmp_path / 'small.py').write_text(''.join(f'{key} = {value!r}\n' for key, value in cfg.to_dict().items()))
     state = build(cfg.model).state_dict()
     state['decode_head.conv_seg.bias'][3:] -= 100  # the generated labels have three classes
