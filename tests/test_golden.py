@@ -75,6 +75,7 @@ def test_every_family_has_a_case():
         ('beit_seg_p16_blockrel', {'batchnorm_momentum': 0.2}),
         ('beit_seg_upernet_a', {'aux_in_index': 1}),
         ('ibot_det_backbone_p16_train_bn', {'training': False}),
+        ('ibot_det_backbone_p16', {'backbone_img_size': [64, 48]}),
         ('ibot_seg_backbone_p16', {'num_heads': 1}),
         ('param_groups_beit_a', {'layer_decay': 0.7}),
         ('param_groups_beit_b', {'no_decay_on_relative_tables_in_block_rel_case': False}),
