@@ -1,15 +1,21 @@
 """From pretraining to a classifier, from there to another size and to segmentation: nothing is lost on the way."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
-from mim_plugin.apis.run import _load_by_other_names
+from mim_plugin.apis.run import _load_by_other_names, prepare_config
+from mim_plugin.apis.run import test as run_test
 from mim_plugin.checkpoints import load_pretrained
 from mim_plugin.checkpoints.formats import beit
 from mim_plugin.errors import CheckpointError
+from mim_plugin.testing.shrink import shrink
 
 pytest.importorskip('mmpretrain')
+ROOT = Path(__file__).parents[2]
 ARCH = dict(embed_dims=24, num_layers=4, num_heads=2, feedforward_channels=48)
 VIT = dict(type='mim_plugin.MIMVisionTransformer', arch=ARCH, img_size=32, patch_size=8)
 OF_BEIT = dict(
@@ -97,9 +103,9 @@ def test_segmentation_starts_from_a_classifier(fine_tuned):
     assert state.keys() - model.backbone.state_dict().keys() == ({'ln2.weight', 'ln2.bias'} if of_beit else set())
 
 
-def official_file(tmp_path):
+def official_file(tmp_path, model=None):
     """BEiT's published layout of a fine-tuned classifier: tables with their index, biases of queries and values."""
-    model = classifier(OF_BEIT)
+    model = model or classifier(OF_BEIT)
     state = {name.replace('head.fc.', 'head.'): value for name, value in model.state_dict().items()}
     torch.save(beit.to_official(state), tmp_path / 'beit_ft.pth')
     return model, str(tmp_path / 'beit_ft.pth')
@@ -123,6 +129,23 @@ def test_a_file_that_leaves_something_unfilled_is_not_tested(tmp_path):
     state = {name.replace('head.fc.', 'head.'): v for name, v in source.state_dict().items() if '.ln2.' not in name}
     torch.save(beit.to_official(state), tmp_path / 'no_norm.pth')
     assert not _load_by_other_names(classifier(OF_BEIT), str(tmp_path / 'no_norm.pth'))
+
+
+def test_published_classifier_is_tested_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(Config, 'pretty_text', property(repr))
+    cfg = Config.fromfile(ROOT / 'configs/classification/beit_vit-base-p16_8xb128-coslr-100e_in1k.py')
+    cfg = prepare_config(shrink(cfg, tmp_path / 'data'), work_dir=str(tmp_path / 'work'))
+    cfg.experiment_name = tmp_path.name
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(cfg.model)
+    with torch.no_grad():
+        model.head.fc.weight.zero_()
+        model.head.fc.bias.zero_()[1] = 9.0  # always says the second class, which half of the images are
+    _, path = official_file(tmp_path, model)
+    assert run_test(cfg, path)['accuracy/top1'] == 50
+    torch.save({'model': {'head.weight': torch.zeros(1000, 64)}}, tmp_path / 'damaged.pth')
+    with pytest.raises(CheckpointError, match='damaged.pth does not fit ImageClassifier'):
+        run_test(cfg, str(tmp_path / 'damaged.pth'))
 
 
 def test_own_classifier_says_where_a_pretrained_file_belongs(tmp_path):
