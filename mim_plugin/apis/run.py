@@ -26,6 +26,7 @@ from torch.nn import Module
 
 from mim_plugin.apis.batch_norm import refuse_single_images, warn_of_lone_sync_bn
 from mim_plugin.apis.config_errors import check_top_level_keys, explain_build_errors, read_config
+from mim_plugin.apis.config_scopes import settle_scopes
 from mim_plugin.apis.config_tree import move_data_root, type_name, walk_dicts
 from mim_plugin.apis.detection_errors import check_measured_objects
 from mim_plugin.apis.token_caches import check_token_caches
@@ -76,7 +77,7 @@ def prepare_config(
     if cfg_options:
         _merge(cfg, cfg_options)
     check_top_level_keys(cfg)
-    _free_functions_of_scopes(cfg)
+    settle_scopes(cfg)
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     if amp:
@@ -200,13 +201,6 @@ def _require(cfg: Config, *keys: str, remedy: str) -> None:
     missing = [key for key in keys if cfg.get(key) is None]  # mmpretrain's loops are empty dicts
     if missing:
         raise ConfigError(f'{cfg.filename or "The config"} has no {", ".join(missing)}; {remedy}')
-
-
-def _free_functions_of_scopes(cfg: Config) -> None:
-    """A config with ``_base_ = 'mim_plugin::...'`` has a scope in each entry, which mmengine hands to functions."""
-    for _, entry in walk_dicts(cfg):
-        if isinstance(entry.get('collate_fn'), dict):
-            entry['collate_fn'].pop('_scope_', None)
 
 
 def _merge(cfg: Config, options: dict) -> None:

@@ -24,7 +24,7 @@ def test_load_from_and_init_cfg_of_any_model_name_the_file(tmp_path, capfd):
 
 
 def test_no_hash_of_a_file_that_cannot_be_read(tmp_path, capfd):
-    (tmp_path / 'broken.pth').write_bytes(b'PK' + bytes(99))
+    (tmp_path / 'broken.pth').write_bytes(bytes(99))
     with pytest.raises(CheckpointError, match='damaged'):
         load_checkpoint(nn.Linear(2, 3), str(tmp_path / 'broken.pth'))
     assert 'sha256' not in ''.join(capfd.readouterr())

@@ -10,7 +10,10 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.structures import PixelData
 
+from mim_plugin.apis.config_tree import type_name
+from mim_plugin.apis.run import train
 from mim_plugin.errors import ConfigError
+from mim_plugin.testing.shrink import shrink
 from tests.test_toolboxes.tasks import batch_of, build, loss_of, run_of, small
 
 WIDTH = 32
@@ -95,6 +98,18 @@ def test_resnet_in_our_configs(task, tmp_path):
     assert math.isfinite(loss)
     assert type(model.backbone).__module__.split('.')[0] in ('mmseg', 'mmdet', 'mmpretrain')
     assert not torch.equal(model.backbone.layer4[1].bn2.weight, before['layer4.1.bn2.weight'])
+
+
+def test_our_config_inherited_by_its_address(tmp_path):
+    """Also the toolbox's names in it, which mmengine would then look up in this package."""
+    pytest.importorskip('mmseg')
+    mine = tmp_path / 'mine.py'
+    mine.write_text("_base_ = 'mim_plugin::segmentation/ibot_vit-small-p16_upernet_4xb4-160k_ade20k-512x512.py'\n")
+    cfg = run_of(shrink(Config.fromfile(mine), tmp_path), tmp_path, validate=False)
+    assert type_name(cfg.default_hooks.visualization) == 'SegVisualizationHook'  # of mmseg, and unknown to us
+    cfg.experiment_name = tmp_path.name
+    train(cfg)
+    assert (tmp_path / 'work/iter_2.pth').is_file()
 
 
 def test_layer_decay_of_a_resnet_names_the_remedy(tmp_path):
