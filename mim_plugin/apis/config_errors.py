@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from mim_plugin.apis.config_tree import type_name, walk_dicts
 from mim_plugin.apis.detection_errors import explain_annotations, explain_operators
+from mim_plugin.apis.segmentation_errors import explain_masks
 from mim_plugin.errors import ConfigError, DataError, MIMError
 
 __all__ = ['check_top_level_keys', 'explain_build_errors', 'read_config']
@@ -84,7 +85,7 @@ def check_top_level_keys(cfg: Config) -> None:
 
 @contextmanager
 def explain_build_errors(cfg: Config) -> Iterator[None]:
-    """Turn errors about a type, an argument, missing operators or empty annotations into one with its config key."""
+    """Turn errors about a type, an argument, missing operators or bad annotations into one with its config key."""
     try:
         yield
     except MIMError:
@@ -107,6 +108,8 @@ def _explain(cfg: Config, error: Exception) -> MIMError | None:
         return ConfigError(message)
     if isinstance(error, ImportError) and (message := explain_operators(error)):
         return ConfigError(message)
+    if message := explain_masks(cfg, error):
+        return DataError(message)
     if isinstance(error, _DATA_ERRORS) and (message := explain_annotations(cfg)):
         return DataError(message)
     return None

@@ -110,9 +110,9 @@ def test_mask_with_colours_is_refused_and_palette_read_as_indices(pairs):
     palette.putpalette([200, 100, 50] * 4)
     palette.putdata([3] * 240)
     palette.save('masks/b.png')
-    assert found(check())['unreadable files'].names == [
-        'masks/a.png (3 channels; a mask has one, with the index of the class)'
-    ]
+    report = check()
+    assert found(report)['masks with colours'].names == ['masks/a.png (3 channels)']
+    assert len(report.problems) == 1
 
 
 def test_sixteen_bit_mask_is_counted(pairs):

@@ -29,9 +29,10 @@ class ImageFile:
 
 @dataclass
 class MaskFile(ImageFile):
-    """A mask; ``pixels`` counts the pixels of each value in it."""
+    """A mask; ``pixels`` counts the pixels of each value in it, None if it has more than one of ``channels``."""
 
     pixels: dict[int, int] | None = None
+    channels: int = 1
 
 
 def read_image(path: str) -> ImageFile:
@@ -53,8 +54,7 @@ def read_mask(path: str) -> MaskFile:
     try:
         with Image.open(path) as mask:
             if len(mask.getbands()) > 1:
-                channels = len(mask.getbands())
-                return MaskFile(error=f'{channels} channels; a mask has one, with the index of the class')
+                return MaskFile(mask.size, channels=len(mask.getbands()))
             if mask.mode in ('L', 'P'):
                 return MaskFile(mask.size, pixels={value: n for value, n in enumerate(mask.histogram()) if n})
             values, counts = np.unique(np.asarray(mask).astype(np.int64), return_counts=True)
@@ -65,7 +65,7 @@ def read_mask(path: str) -> MaskFile:
 
 def _reason(path: str, error: Exception) -> str:
     if not os.path.exists(path):
-        return 'link to nothing'
+        return 'link to nothing' if os.path.islink(path) else 'does not exist'
     if not os.path.getsize(path):
         return 'empty file'
     return 'not an image that can be read' if type(error).__name__ == 'UnidentifiedImageError' else str(error)

@@ -106,12 +106,16 @@ def _allowed_values(num_classes: int, ignore: Sequence[int], reduce_zero_label: 
 def _report_files(
     report: Report, pairs: Sequence[tuple[Path, Path]], read: Sequence[tuple[ImageFile, MaskFile]]
 ) -> None:
-    damaged, sizes = [], []
+    damaged, coloured, sizes = [], [], []
     for (image_path, mask_path), (image, mask) in zip(pairs, read, strict=True):
         damaged += [f'{path} ({file.error})' for path, file in ((image_path, image), (mask_path, mask)) if file.error]
+        if mask.channels > 1:
+            coloured.append(f'{mask_path} ({mask.channels} channels)')
         if image.size and mask.size and image.size != mask.size:
             sizes.append(f'{image_path} ({_times(image.size)}) with {mask_path} ({_times(mask.size)})')
     report.add('unreadable files', damaged, 'copy or download them again')
+    remedy = 'write the index of the class into one channel (a palette image keeps colours to look at)'
+    report.add('masks with colours', coloured, remedy)
     remedy = 'resize the mask with nearest neighbours, or find the image that it was drawn for'
     report.add('masks of another size than their image', sizes, remedy)
 
@@ -152,8 +156,8 @@ def _remedy_of_values(num_classes: int, reduce_zero_label: bool) -> str:
         return f'raise num_classes (now {num_classes}), or leave reduce_zero_label out if class 0 is a class'
     return (
         f"put dict(type='mim_plugin.IgnoreOtherLabels', num_classes={num_classes}) after LoadAnnotations in both "
-        'pipelines of the config if they are to be ignored, and name them here with --ignore; else raise num_classes, '
-        'or set reduce_zero_label=True if 0 is to be ignored and 1 is the first class'
+        'pipelines of the config if they are to be ignored (--ignore tells check_dataset.py so); else raise '
+        'num_classes, or set reduce_zero_label=True if 0 is to be ignored and 1 is the first class'
     )
 
 
