@@ -15,17 +15,16 @@ _base_ = './beit-abs_vit-base-p16_8xb128-coslr-100e_in1k.py'
 crop, flip, augment = _base_.train_pipeline[1:4]
 train_pipeline = [crop, flip, augment, dict(type='mmpretrain.PackInputs')]
 val_pipeline = _base_.test_pipeline[1:]
+data_root = 'data/cifar100'
 data_preprocessor = dict(num_classes=100, to_rgb=False)
 
 train_dataloader = dict(
     dataset=dict(
-        _delete_=True, type='mmpretrain.CIFAR100', data_root='data/cifar100', split='train', pipeline=train_pipeline
+        _delete_=True, type='mmpretrain.CIFAR100', data_root=data_root, split='train', pipeline=train_pipeline
     ),
 )
 val_dataloader = dict(
-    dataset=dict(
-        _delete_=True, type='mmpretrain.CIFAR100', data_root='data/cifar100', split='test', pipeline=val_pipeline
-    ),
+    dataset=dict(_delete_=True, type='mmpretrain.CIFAR100', data_root=data_root, split='test', pipeline=val_pipeline),
 )
 test_dataloader = val_dataloader
 

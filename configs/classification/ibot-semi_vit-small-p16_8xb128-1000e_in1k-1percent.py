@@ -24,10 +24,10 @@ data_preprocessor = dict(num_classes=1000)
 train_dataloader = dict(
     batch_size=128,
     dataset=dict(
-        type='mmpretrain.ImageNet', data_root='data/imagenet', split='train', ann_file='meta/train_1percent.txt'
+        type='mmpretrain.ImageNet', data_root=_base_.data_root, split='train', ann_file='meta/train_1percent.txt'
     ),
 )
-val_dataloader = dict(dataset=dict(type='mmpretrain.ImageNet', data_root='data/imagenet', split='val'))
+val_dataloader = dict(dataset=dict(type='mmpretrain.ImageNet', data_root=_base_.data_root, split='val'))
 test_dataloader = val_dataloader
 
 # model: backbone, first layer of the projection head, a new classifier

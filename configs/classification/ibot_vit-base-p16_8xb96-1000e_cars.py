@@ -14,10 +14,11 @@ Run          tools/dist_train.sh configs/classification/ibot_vit-base-p16_8xb96-
 _base_ = './ibot_vit-base-p16_8xb96-1000e_flowers102.py'
 
 # data
+data_root = 'data/stanford_cars'
 data_preprocessor = dict(num_classes=196)
-train_dataloader = dict(dataset=dict(type='mmpretrain.StanfordCars', data_root='data/stanford_cars', split='train'))
-val_dataloader = dict(dataset=dict(type='mmpretrain.StanfordCars', data_root='data/stanford_cars'))
-test_dataloader = dict(dataset=dict(type='mmpretrain.StanfordCars', data_root='data/stanford_cars'))
+train_dataloader = dict(dataset=dict(type='mmpretrain.StanfordCars', data_root=data_root, split='train'))
+val_dataloader = dict(dataset=dict(type='mmpretrain.StanfordCars', data_root=data_root))
+test_dataloader = dict(dataset=dict(type='mmpretrain.StanfordCars', data_root=data_root))
 
 # model
 model = dict(head=dict(num_classes=196))

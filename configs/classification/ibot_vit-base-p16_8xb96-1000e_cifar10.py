@@ -22,13 +22,14 @@ _base_ = [
 train_pipeline, val_pipeline = _base_.train_pipeline[1:], _base_.val_pipeline[1:]
 train_pipeline[2].hparams.update(pad_val=[124, 116, 104])
 train_pipeline[3].update(fill_color=[123.675, 116.28, 103.53], fill_std=[58.395, 57.12, 57.375])
+data_root = 'data/cifar10'
 data_preprocessor = dict(num_classes=10, to_rgb=False)
 
 train_dataloader = dict(
-    dataset=dict(type='mmpretrain.CIFAR10', data_root='data/cifar10', split='train', pipeline=train_pipeline),
+    dataset=dict(type='mmpretrain.CIFAR10', data_root=data_root, split='train', pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    dataset=dict(type='mmpretrain.CIFAR10', data_root='data/cifar10', split='test', pipeline=val_pipeline),
+    dataset=dict(type='mmpretrain.CIFAR10', data_root=data_root, split='test', pipeline=val_pipeline),
 )
 test_dataloader = val_dataloader
 

@@ -12,10 +12,11 @@ Run          tools/dist_train.sh configs/classification/ibot_vit-base-p16_8xb96-
 _base_ = './ibot_vit-base-p16_8xb96-1000e_cifar10.py'
 
 # data
+data_root = 'data/cifar100'
 data_preprocessor = dict(num_classes=100)
-train_dataloader = dict(dataset=dict(type='mmpretrain.CIFAR100', data_root='data/cifar100'))
-val_dataloader = dict(dataset=dict(type='mmpretrain.CIFAR100', data_root='data/cifar100'))
-test_dataloader = dict(dataset=dict(type='mmpretrain.CIFAR100', data_root='data/cifar100'))
+train_dataloader = dict(dataset=dict(type='mmpretrain.CIFAR100', data_root=data_root))
+val_dataloader = dict(dataset=dict(type='mmpretrain.CIFAR100', data_root=data_root))
+test_dataloader = dict(dataset=dict(type='mmpretrain.CIFAR100', data_root=data_root))
 
 # model
 model = dict(head=dict(num_classes=100))

@@ -18,9 +18,10 @@ _base_ = [
 ]
 
 # data
+data_root = 'data/flowers102'
 data_preprocessor = dict(num_classes=102)
-train_dataloader = dict(dataset=dict(type='mmpretrain.Flowers102', data_root='data/flowers102', split='trainval'))
-val_dataloader = dict(dataset=dict(type='mmpretrain.Flowers102', data_root='data/flowers102', split='test'))
+train_dataloader = dict(dataset=dict(type='mmpretrain.Flowers102', data_root=data_root, split='trainval'))
+val_dataloader = dict(dataset=dict(type='mmpretrain.Flowers102', data_root=data_root, split='test'))
 test_dataloader = val_dataloader
 
 # model

@@ -21,11 +21,12 @@ _base_ = [
 # data
 train_pipeline = _base_.train_pipeline
 train_pipeline[4].update(erase_prob=0.1)
+data_root = 'data/inaturalist2018'
 data_preprocessor = dict(num_classes=8142)
 train_dataloader = dict(
-    dataset=dict(data_root='data/inaturalist2018', ann_file='meta/train.txt', pipeline=train_pipeline),
+    dataset=dict(data_root=data_root, ann_file='meta/train.txt', pipeline=train_pipeline),
 )
-val_dataloader = dict(dataset=dict(data_root='data/inaturalist2018', ann_file='meta/val.txt'))
+val_dataloader = dict(dataset=dict(data_root=data_root, ann_file='meta/val.txt'))
 test_dataloader = val_dataloader
 
 # model

@@ -13,10 +13,11 @@ Run          tools/dist_train.sh configs/classification/ibot_vit-base-p16_8xb96-
 _base_ = './ibot_vit-base-p16_8xb96-360e_inat18.py'
 
 # data
+data_root = 'data/inaturalist2019'
 data_preprocessor = dict(num_classes=1010)
-train_dataloader = dict(dataset=dict(data_root='data/inaturalist2019'))
-val_dataloader = dict(dataset=dict(data_root='data/inaturalist2019'))
-test_dataloader = dict(dataset=dict(data_root='data/inaturalist2019'))
+train_dataloader = dict(dataset=dict(data_root=data_root))
+val_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = dict(dataset=dict(data_root=data_root))
 
 # model
 model = dict(head=dict(num_classes=1010))

@@ -11,7 +11,7 @@ Batch        64; lr 2.5e-4
 Differs from the ImageNet recipe in: bfloat16; 50 epochs with a warm-up of 5; lr in proportion to the root of the batch
 Needs        mmpretrain
 Run          python tools/train.py configs/classification/ibot_vit-small-p16_1xb64-coslr-50e_custom.py \
-             --cfg-options model.backbone.init_cfg.checkpoint=PRETRAINED.pth \
+             --cfg-options data_root=/path/to/my_images model.backbone.init_cfg.checkpoint=PRETRAINED.pth \
              data_preprocessor.num_classes=5 model.head.num_classes=5
 """
 

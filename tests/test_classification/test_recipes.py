@@ -8,6 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from mim_plugin.apis.config_tree import type_name
+from mim_plugin.apis.run import prepare_config
 
 pytest.importorskip('mmpretrain')
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,13 @@ def batch_of(name: str, cfg: Config) -> int:
 
 def step_of(pipeline: list, kind: str) -> dict | None:
     return next((step for step in pipeline if type_name(step) == kind), None)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_one_variable_moves_the_data(name):
+    cfg = prepare_config(read(name), work_dir='unused', cfg_options=dict(data_root='/elsewhere'))
+    loaders = [cfg[key] for key in ('train_dataloader', 'val_dataloader', 'test_dataloader') if cfg.get(key)]
+    assert {loader.dataset.data_root.rstrip('/') for loader in loaders} == {'/elsewhere'}
 
 
 def pipelines(cfg: Config) -> tuple[list, list | None]:

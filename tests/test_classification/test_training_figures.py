@@ -80,9 +80,7 @@ def published_epoch_rates(peak: float, epochs: int) -> list[float]:
     return rates
 
 
-@pytest.mark.parametrize(
-    'name', ['ibot_vit-base-p16_8xb96-1000e_cars', 'ibot_vit-small-p16_8xb96-360e_inat18']
-)
+@pytest.mark.parametrize('name', ['ibot_vit-base-p16_8xb96-1000e_cars', 'ibot_vit-small-p16_8xb96-360e_inat18'])
 def test_rate_of_transfer_changes_once_an_epoch(name):
     cfg, _, wrapper, scheduler = build(name)
     rates = []

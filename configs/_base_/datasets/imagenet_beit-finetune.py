@@ -2,6 +2,7 @@
 # a bicubic resize in validation.
 _base_ = 'mmpretrain::_base_/datasets/imagenet_bs64_swin_224.py'
 
+data_root = 'data/imagenet'
 data_preprocessor = dict(
     type='mmpretrain.ClsDataPreprocessor',
     mean=[127.5, 127.5, 127.5],

@@ -2,6 +2,7 @@
 # all from mmpretrain, with ImageNet's statistics. Validation on the centre of images of 256 pixels, resized bilinearly.
 _base_ = 'mmpretrain::_base_/datasets/imagenet_bs64_swin_224.py'
 
+data_root = 'data/imagenet'
 data_preprocessor = dict(type='mmpretrain.ClsDataPreprocessor')
 
 load, resize, *rest = _base_.test_pipeline
