@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
+from mim_plugin.apis.config_scopes import settle_scopes
 from mim_plugin.apis.config_tree import type_name, walk_dicts
 from mim_plugin.apis.detection_errors import explain_annotations, explain_operators
 from mim_plugin.apis.segmentation_errors import explain_masks
@@ -62,10 +63,12 @@ def read_config(path: str) -> Config:
         beside = [file.name for file in Path(path).parent.glob('*.py')]
         raise ConfigError(f'There is no config {path}{_nearest(Path(path).name, beside)}.')
     try:
-        return Config.fromfile(path)
+        cfg = Config.fromfile(path)
     except _READ_ERRORS as error:
         message = ' '.join(str(error).split())
         raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {message}') from error
+    settle_scopes(cfg)
+    return cfg
 
 
 def check_top_level_keys(cfg: Config) -> None:

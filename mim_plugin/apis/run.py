@@ -74,10 +74,10 @@ def prepare_config(
     """
     name = Path(config if isinstance(config, str) else config.filename or 'run').stem
     cfg = read_config(config) if isinstance(config, str) else copy.deepcopy(config)
+    settle_scopes(cfg)
     if cfg_options:
         _merge(cfg, cfg_options)
     check_top_level_keys(cfg)
-    settle_scopes(cfg)
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     if amp:

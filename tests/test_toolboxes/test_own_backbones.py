@@ -8,6 +8,7 @@ from mmengine.registry import MODELS
 from mim_plugin.checkpoints import export_for_toolbox, read_checkpoint
 from mim_plugin.errors import CheckpointError
 from mim_plugin.registry import MODELS as OURS
+from tests.test_checkpoints.tiny import make_ibot
 
 SIZE, WIDTH = 32, 24
 ARCH = dict(embed_dims=WIDTH, num_layers=2, num_heads=2, feedforward_channels=4 * WIDTH)
@@ -142,6 +143,20 @@ def test_swin_transformer(toolbox, tmp_path):
         expected, found = ours(images)[-1], theirs(images)
     found = found.permute(0, 3, 1, 2) if toolbox == 'timm' else found[-1]
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('part', ['teacher', 'student'])
+def test_one_network_of_a_pretraining_run(part, tmp_path):
+    timm = pytest.importorskip('timm')
+    model = make_ibot(seed=1).eval()
+    torch.save({'state_dict': model.state_dict(), 'optimizer': {}}, tmp_path / 'epoch_1.pth')
+    file = export_for_toolbox(tmp_path / 'epoch_1.pth', tmp_path / 'vit.pth', 'timm', part=part)
+    sizes = {**TIMM_SIZES, 'mlp_ratio': 2}
+    theirs = timm.create_model('vit_base_patch16_224', checkpoint_path=str(file), **sizes).eval()
+    ours = model.tokenizer.backbone if part == 'teacher' else model.backbone
+    images = torch.randn(2, 3, SIZE, SIZE)
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(images), ours.forward_tokens(images), rtol=1e-4, atol=1e-4)
 
 
 def exported(backbone, toolbox, folder):
