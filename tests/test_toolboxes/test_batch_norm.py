@@ -23,6 +23,7 @@ sys.exit(run_tool(lambda: train(prepare_config('small.py', work_dir='work', laun
 """
 
 
+@pytest.mark.slow
 def test_sync_bn_of_two_processes_without_gpu_is_bn_with_one_warning(tmp_path):
     cfg = small('segmentation', tmp_path)
     cfg.train_cfg.max_iters = 1
