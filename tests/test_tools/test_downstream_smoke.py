@@ -45,6 +45,12 @@ def data(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes longer than the training."""
+    monkeypatch.setattr('mmengine.runner.Runner._log_env', lambda self, env_cfg: None)
+
+
 def options(data: Path, **changes) -> SmokeOptions:
     settings = dict(work_dir=data.parent / 'work', tasks=('linear',), seeds=1, iterations=2)
     return SmokeOptions(data, **settings | changes)
@@ -77,15 +83,14 @@ def command(data: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 def test_the_command_and_its_checkpoints_in_the_test_tool(data: Path, monkeypatch: pytest.MonkeyPatch):
-    done = command(data, '--tasks', 'linear,classification', '--seeds', '1', '--iterations', '2', '--device', 'cpu')
+    done = command(data, '--tasks', 'linear', '--seeds', '1', '--iterations', '2', '--device', 'cpu')
     assert done.returncode == 0, done.stderr[-2000:]
-    assert '| linear head, backbone frozen | mIoU |' in done.stdout and '| classification | accuracy |' in done.stdout
+    assert '| linear head, backbone frozen | mIoU |' in done.stdout
     work = data.parent / 'work_dirs/downstream_smoke'
-    assert (work / 'linear.png').stat().st_size > 5000 and (work / 'classification.png').stat().st_size > 5000
+    assert (work / 'linear.png').stat().st_size > 5000
     assert (work / 'table.md').read_text() in done.stdout
     runs = json.loads((work / 'summary.json').read_text())['runs']
-    assert set(runs['linear']) == set(runs['classification']) == {'pretrained', 'random'}
-    assert 'accuracy/top1' in runs['classification']['random']['0']['metrics']
+    assert set(runs['linear']) == {'pretrained', 'random'}
     run = runs['linear']['pretrained']['0']
     assert run['metrics'] == run['reloaded'] and run['iterations'] == 2 and run['images'] == 16
     # The same as a user types it.
@@ -100,18 +105,22 @@ def test_the_command_and_its_checkpoints_in_the_test_tool(data: Path, monkeypatc
     assert {key: metrics[key] for key in run['metrics']} == pytest.approx(run['metrics'])
 
 
-def test_what_failed_is_done_by_the_next_call_alone(data: Path, monkeypatch: pytest.MonkeyPatch):
+def test_what_failed_is_done_by_the_next_call_alone(data: Path, quick: None, monkeypatch: pytest.MonkeyPatch):
+    chosen = options(data, tasks=('classification',))
     with monkeypatch.context() as patch:
         begun(patch, stop_at=2, error=RuntimeError('out of memory'))
-        with pytest.raises(MIMError, match='1 of 3 parts failed.*linear head.*random weights.*out of memory'):
-            downstream_smoke(options(data))
+        with pytest.raises(MIMError, match='1 of 3 parts failed.*classification.*random weights.*out of memory'):
+            downstream_smoke(chosen)
     work = data.parent / 'work'
     assert 'RuntimeError: out of memory' in (work / 'failures.log').read_text()
-    assert (work / 'linear.png').is_file() and '| linear head, backbone frozen |' in (work / 'table.md').read_text()
+    assert (work / 'classification.png').stat().st_size > 5000
+    assert '| classification | accuracy |' in (work / 'table.md').read_text()
     found = begun(monkeypatch)
-    summary = downstream_smoke(options(data))
-    assert found == ['linear random 0']
-    assert set(summary['runs']['linear']) == {'pretrained', 'random'} and 'seg' in summary['baselines']
+    summary = downstream_smoke(chosen)
+    assert found == ['classification random 0']
+    runs = summary['runs']['classification']
+    assert set(runs) == {'pretrained', 'random'} and set(runs['random']['0']['metrics']) == {'accuracy/top1'}
+    assert 'imagenet_like' in summary['baselines']
     with pytest.raises(ConfigError, match='results with --iterations 2, but --iterations is 3'):
         downstream_smoke(options(data, iterations=3))
 
@@ -124,7 +133,7 @@ def test_a_run_that_is_stopped_keeps_what_is_done(data: Path, monkeypatch: pytes
     assert kept['baselines']['seg']['majority class']['aAcc'] > 0 and kept['runs']['linear']['pretrained'] == {}
 
 
-def test_a_checkpoint_that_gives_other_figures_is_an_error(data: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_checkpoint_that_gives_other_figures_is_an_error(data: Path, quick: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(training, 'run_test', lambda *args: {'mIoU': 101.0, 'aAcc': 101.0})
     smoke = smoke_of(data, 'linear')
     smoke.progress = SimpleNamespace(say=lambda *args: None)
@@ -133,7 +142,7 @@ def test_a_checkpoint_that_gives_other_figures_is_an_error(data: Path, monkeypat
 
 
 @pytest.mark.ops
-def test_detection_trains_and_is_drawn(data: Path, monkeypatch: pytest.MonkeyPatch):
+def test_detection_trains_and_is_drawn(data: Path, quick: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(job, 'STARTS', {'pretrained': 'shipped checkpoint'})  # one is enough here
     summary = downstream_smoke(options(data, tasks=('detection',), seeds=2))
     runs = summary['runs']['detection']
