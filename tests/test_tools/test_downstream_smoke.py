@@ -221,11 +221,11 @@ def test_data_that_cannot_work(data: Path):
     mask = data / 'seg/annotations/validation/1.png'
     labels = np.array(Image.open(mask))
     Image.fromarray(labels[:-1]).save(mask)
-    with pytest.raises(DataError, match=r'validation/1.png and .*1.jpg differ in size'):
+    with pytest.raises(DataError, match=r'masks of another size than their image .1.: .*validation/1.jpg'):
         downstream_smoke(options(data))
     labels[0, 0] = 7
     Image.fromarray(labels).save(mask)
-    with pytest.raises(DataError, match=r'validation/1.png holds the label 7, but there are 3 classes'):
+    with pytest.raises(DataError, match=r'neither a class .0 to 2. nor ignored .3, 255., 7 in 1 masks .*1.png .7.'):
         downstream_smoke(options(data))
     path = data / 'coco_mini/annotations/instances_train2017.json'
     content = json.loads(path.read_text())
@@ -234,10 +234,10 @@ def test_data_that_cannot_work(data: Path):
     with pytest.raises(DataError, match='has fewer than 4 images with 1 to 5 objects'):
         downstream_smoke(options(data, tasks=('detection',)))
     path.write_text('{"images": []}')
-    with pytest.raises(DataError, match="is no COCO JSON of instances .KeyError.'annotations'"):
+    with pytest.raises(DataError, match=r'instances_train2017.json has no list annotations'):
         downstream_smoke(options(data, tasks=('detection',)))
     path.rename(path.with_suffix('.old'))
-    with pytest.raises(DataError, match='instances_train2017.json is missing'):
+    with pytest.raises(DataError, match='no annotation file .*instances_train2017.json'):
         downstream_smoke(options(data, tasks=('detection',)))
     for picture in (data / 'imagenet_like/val/class_1').iterdir():
         picture.unlink()

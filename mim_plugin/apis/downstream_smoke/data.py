@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from mmengine.config import Config
-from PIL import Image
 
 from mim_plugin.apis.compare_methods.job import labelled_folder
 from mim_plugin.apis.config_tree import walk_dicts
-from mim_plugin.apis.downstream_smoke.four_images import FourImages, choose_four_images
+from mim_plugin.apis.downstream_smoke.four_images import FourImages, choose_four_images, refuse_problems
 from mim_plugin.apis.downstream_smoke.options import TASKS, Task
 from mim_plugin.apis.quickstart.layout import IGNORE_INDEX, SPLITS, ClassFolders, SceneFolders, detect_layout
-from mim_plugin.apis.quickstart.segmentation import fit_segmentation_config, read_mask, scene_pairs
+from mim_plugin.apis.quickstart.segmentation import fit_segmentation_config
+from mim_plugin.datasets.checks import check_segmentation
 from mim_plugin.errors import DataError
 
 __all__ = ['SmokeData', 'fit_config', 'read_data', 'use_validation_images']
@@ -63,18 +62,10 @@ def _read_scenes(root: Path) -> SceneFolders:
     scenes = detect_layout(root).scenes
     if scenes is None:
         raise DataError(f'{root} has no images/{SPLITS[0]}: give it the folders of ADE20K, images and annotations.')
-    allowed = [*range(len(scenes.names) + 1), IGNORE_INDEX]  # the one after the classes is void
-    for image, mask in (pair for split in SPLITS for pair in scene_pairs(scenes, split)):
-        labels = read_mask(mask, IGNORE_INDEX)
-        other = np.setdiff1d(labels, allowed)
-        if other.size:
-            raise DataError(
-                f'{mask} holds the label {int(other[0])}, but there are {len(scenes.names)} classes: labels are 0 to '
-                f'{len(scenes.names) - 1}, {len(scenes.names)} for void, or {IGNORE_INDEX}.'
-            )
-        with Image.open(image) as file:
-            if labels.shape != (file.height, file.width):
-                raise DataError(f'{mask} and {image} differ in size: a mask has the size of its image.')
+    classes = len(scenes.names)
+    for split in SPLITS:
+        folders = [str(root / kind / split) for kind in ('images', 'annotations')]
+        refuse_problems(check_segmentation(*folders, classes, ignore=(classes, IGNORE_INDEX)))
     return scenes
 
 

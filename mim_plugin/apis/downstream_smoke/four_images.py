@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from mim_plugin.datasets.checks import Report, check_coco
+from mim_plugin.datasets.checks.coco import read_coco
 from mim_plugin.errors import DataError
 
-__all__ = ['FourImages', 'choose_four_images']
+__all__ = ['FourImages', 'choose_four_images', 'refuse_problems']
 
 COUNT = 4
 CLASSES = 3  # as near to this number as the images allow
@@ -46,26 +48,26 @@ def choose_four_images(root: Path, folder: Path) -> FourImages:
         The choice, the same in every call.
 
     Raises:
-        DataError: A file is missing or no COCO JSON, or too few images have few large objects.
+        DataError: A file is missing or wrong, or too few images have few large objects.
     """
     source = root / 'annotations' / 'instances_train2017.json'
-    for path in (source, source.with_name('instances_val2017.json'), root / 'train2017', root / 'val2017'):
-        if not path.exists():
-            raise DataError(f'{path} is missing: {root} must be laid out as COCO 2017.')
-    try:
-        content = json.loads(source.read_text(encoding='utf-8'))
-        chosen = _choose(content)
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f'{source} is no COCO JSON of instances ({error!r}): get the file again.') from error
-    if not chosen:
+    for split in ('train2017', 'val2017'):
+        file = source.with_name(f'instances_{split}.json')
+        refuse_problems(check_coco(str(file), str(root / split)))
+    content = read_coco(str(source))
+    chosen = _choose(content)
+    if chosen is None:
         raise DataError(
             f'{source} has fewer than {COUNT} images with 1 to {OBJECTS} objects that each cover {AREA:.0%} of the '
             'image: detection needs four to learn by heart.'
         )
-    missing = [image['file_name'] for image in chosen if not (root / 'train2017' / image['file_name']).is_file()]
-    if missing:
-        raise DataError(f'{root / "train2017" / missing[0]} is missing, but {source} names it: add it.')
     return _write(content, chosen, root, folder / 'annotations.json')
+
+
+def refuse_problems(report: Report) -> None:
+    """Raises a DataError with the first thing that a check of annotations found, if there is any."""
+    if report.problems:
+        raise DataError(str(report.problems[0]))
 
 
 def _choose(content: dict) -> Sequence[dict] | None:
