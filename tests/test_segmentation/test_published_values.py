@@ -39,6 +39,7 @@ LINEAR = {
     'ibot-nonorm_vit-base-p16_linear_4xb4-160k_ade20k-512x512': (8e-4, 1.0, 0.0, 4, 1, 1500, 512),
     'ibot_vit-base-p16_linear_8xb2-160k_ade20k-640x640': (3e-5, 1.0, 0.0, 2, 1, 1500, 640),
     'ibot_vit-large-p16_linear_8xb2-160k_ade20k-512x512': (2e-5, 1.0, 0.0, 2, 1, 1500, 512),
+    'ibot_vit-large-p16_linear_8xb1-320k_ade20k-640x640': (2e-5, 1.0, 0.0, 1, 2, 3000, 640),
 }
 WIDTHS = {'small': 384, 'base': 768, 'large': 1024}
 

@@ -1,0 +1,44 @@
+"""Linear segmentation head on frozen iBOT ViT-L/16, ADE20K, 640 x 640, 320k iterations, an update every second one.
+
+Paper        none: a config file of the published code, without a result
+Reproduced   not yet run
+Hardware     8 GPUs in the published config
+Batch        16 = 8 GPUs x 1 x 2 iterations an update; lr 2e-5; 320k iterations are 160k updates
+Values from  the published config file; the final norm on every tap, as in the published command
+Differs from the original in: no weight decay on the biases of the classifier; checkpoints and evaluation every 32k
+             instead of 64k iterations
+Needs        mmsegmentation, and ADE20K at data/ade/ADEChallengeData2016
+Run          tools/dist_train.sh configs/segmentation/ibot_vit-large-p16_linear_8xb1-320k_ade20k-640x640.py 8 \
+             --cfg-options model.backbone.init_cfg.checkpoint=PRETRAINED.pth
+"""
+
+_base_ = [
+    '../_base_/models/linear_ibot-vit-base-p16.py',
+    '../_base_/datasets/ade20k_640x640.py',
+    'mmseg::_base_/default_runtime.py',
+    '../_base_/schedules/segmentation_adamw_320k.py',
+]
+
+# data
+train_dataloader = dict(batch_size=1)
+
+# model: the teacher of a pretraining run, or a published file
+crop_size = {{_base_.crop_size}}
+model = dict(
+    data_preprocessor=dict(size=crop_size),
+    backbone=dict(
+        arch='large',
+        img_size=640,
+        out_indices=(7, 11, 15, 23),
+        frozen_stages=24,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/ibot_vit-large-p16_64xb16-coslr-250e_in1k/epoch_250.pth',
+        ),
+    ),
+    decode_head=dict(in_channels=[1024] * 4, channels=4 * 1024),
+    test_cfg=dict(crop_size=crop_size, stride=(426, 426)),
+)
+
+# optimisation
+optim_wrapper = dict(optimizer=dict(lr=2e-5), paramwise_cfg=dict(layer_decay_rate=1.0))
