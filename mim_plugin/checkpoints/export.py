@@ -65,11 +65,7 @@ def export_pretrained(
         config = model_config_of(checkpoint)
     tensors = {name: _compact(state[name], dtype) for name in sorted(state)}
     metadata = {'format': 'mim_plugin', 'version': __version__, 'network': 'teacher', 'config': json.dumps(config)}
-    dst.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = dst.with_name(dst.name + '.tmp')
-    save_file(tensors, unfinished, metadata)
-    unfinished.replace(dst)
-    return dst
+    return write_state({'state_dict': tensors}, dst, metadata)
 
 
 def export_for_toolbox(
@@ -103,9 +99,37 @@ def export_for_toolbox(
     if not backbone:
         raise CheckpointError('The checkpoint has no backbone to export.')
     state = {name: _compact(value, torch.float32) for name, value in to_toolbox(backbone, toolbox).items()}
+    return write_state({'state_dict': state}, dst, {'format': toolbox, 'mim_plugin': __version__})
+
+
+def write_state(checkpoint: Mapping[str, Any], dst: str | os.PathLike, meta: Mapping[str, str]) -> Path:
+    """Write a checkpoint with a table of strings; a file that is cut short never has the final name.
+
+    Args:
+        checkpoint: What a ``.pth`` file holds. A ``.safetensors`` file takes the flat ``state_dict`` alone.
+        dst: Ends in ``.pth`` or ``.safetensors``; folders are made.
+        meta: Stored as ``meta``.
+
+    Returns:
+        ``dst`` as a path.
+
+    Raises:
+        CheckpointError: Another ending, or a ``.safetensors`` file for more than one flat dict of tensors.
+    """
+    dst = Path(dst).expanduser()
+    if dst.suffix not in ('.pth', '.pt', '.safetensors'):
+        raise CheckpointError(f'A checkpoint ends in .pth or .safetensors, not {dst.suffix!r}; rename {dst}.')
+    if dst.suffix == '.safetensors' and set(checkpoint) != {'state_dict'}:
+        raise CheckpointError(
+            f'A .safetensors file holds tensors alone, not {sorted(set(checkpoint) - {"state_dict"})}; '
+            f'name {dst.with_suffix(".pth").name} instead.'
+        )
     dst.parent.mkdir(parents=True, exist_ok=True)
     unfinished = dst.with_name(dst.name + '.tmp')
-    torch.save({'state_dict': state, 'meta': {'format': toolbox, 'mim_plugin': __version__}}, unfinished)
+    if dst.suffix == '.safetensors':
+        save_file(dict(checkpoint['state_dict']), unfinished, dict(meta))
+    else:
+        torch.save({**checkpoint, 'meta': dict(meta)}, unfinished)
     unfinished.replace(dst)
     return dst
 

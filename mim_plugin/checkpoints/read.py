@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import re
 import zipfile
@@ -11,19 +11,30 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 
 from mim_plugin.checkpoints.allow_list import safe_globals
+from mim_plugin.checkpoints.download import download, sha256_of
 from mim_plugin.errors import CheckpointError
 from mim_plugin.version import __version__
 
-__all__ = ['UNSAFE_VARIABLE', 'damaged', 'first_bytes', 'read_checkpoint', 'refuse_torchscript', 'sha256_of']
+__all__ = [
+    'META_KEY',
+    'UNSAFE_VARIABLE',
+    'damaged',
+    'first_bytes',
+    'read_checkpoint',
+    'refuse_torchscript',
+    'sha256_of',
+]
 
 # Reaches the reader where no argument does: `load_from` and `resume` of a config.
 UNSAFE_VARIABLE = 'MIM_PLUGIN_ALLOW_UNSAFE_CHECKPOINTS'
+# Key of a .safetensors file's table of strings under which what is no string lies as JSON.
+META_KEY = 'mim_plugin.meta'
 
 
 def read_checkpoint(path: str | os.PathLike, allow_unsafe: bool = False, map_location: Any = 'cpu') -> dict[str, Any]:
@@ -101,9 +112,14 @@ def _read_safetensors(path: Path, map_location: Any) -> dict[str, Any]:
     try:
         with safe_open(path, framework='pt', device=device) as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return {'state_dict': state, 'meta': file.metadata() or {}}
+            meta = file.metadata() or {}
     except SafetensorError as error:
         raise damaged(path) from error
+    try:
+        meta |= json.loads(meta.pop(META_KEY, '{}'))
+    except (TypeError, ValueError) as error:
+        raise damaged(path) from error
+    return {'state_dict': state, 'meta': meta}
 
 
 def _unpickle(path: Path, allow_unsafe: bool, map_location: Any) -> Any:
@@ -154,19 +170,7 @@ def load_from_http(
     filename: str, map_location: Any = None, model_dir: str | None = None, progress: bool = True
 ) -> dict[str, Any]:
     """Files from the web for mmengine, kept in torch's cache folder."""
-    folder = Path(model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints'))
-    target = folder / filename.split('?')[0].rsplit('/', 1)[-1]
-    # One process of each machine, because machines need not share the folder.
-    if os.environ.get('LOCAL_RANK', '0') == '0' and not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(filename, str(target), progress=progress)
-        except OSError as error:
-            raise CheckpointError(
-                f'{filename} could not be downloaded ({error}); download it by hand and name the file.'
-            ) from error
-    barrier()
-    return _read_and_log(target, map_location)
+    return _read_and_log(download(filename, model_dir, progress), map_location)
 
 
 def _read_and_log(path: str | os.PathLike, map_location: Any) -> dict[str, Any]:
@@ -176,15 +180,6 @@ def _read_and_log(path: str | os.PathLike, map_location: Any) -> dict[str, Any]:
         # The file was read just now, so the hash costs no second trip to the disk.
         print_log(f'Checkpoint {path}: sha256 {sha256_of(path)}, read by mim_plugin {__version__}', logger='current')
     return checkpoint
-
-
-def sha256_of(path: str | os.PathLike) -> str:
-    """The first 16 hex digits of a file's SHA-256, whose first 8 stand in the names of published files."""
-    digest = hashlib.sha256()
-    with Path(path).expanduser().open('rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
 
 
 CheckpointLoader.register_scheme('', load_from_local, force=True)

@@ -7,14 +7,22 @@ left to write one.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from mim_plugin.checkpoints.formats import swin
+from mim_plugin.checkpoints.formats.base import Change, Format, Rule, pairs, under
 from mim_plugin.checkpoints.formats.names import rename
+from mim_plugin.checkpoints.formats.traits import TABLE as BIAS_TABLE
+from mim_plugin.checkpoints.formats.traits import below, has, is_swin
+from mim_plugin.errors import CheckpointError
 
 __all__ = [
+    'DINOFormat',
+    'IBOTFormat',
     'backbone_from_official',
     'backbone_to_official',
     'from_official',
@@ -90,7 +98,7 @@ def network_from_official(state: Mapping[str, Tensor]) -> State:
     A name that the table does not know is kept, so that a strict load reports it.
     """
     state = {name.removeprefix('module.'): value for name, value in state.items()}
-    backbone = _below(state, 'backbone.')
+    backbone = below(state, 'backbone.')
     if swin.is_official(backbone):
         backbone = {f'backbone.{name}': value for name, value in swin.backbone_from_official(backbone).items()}
         state = backbone | {name: value for name, value in state.items() if not name.startswith('backbone.')}
@@ -144,22 +152,27 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, State]:
         ``student``, ``teacher`` and ``ibot_loss``.
     """
     parts = {'student': '', 'teacher': 'tokenizer.'}
-    official = {part: network_to_official(_below(state, prefix)) for part, prefix in parts.items()}
+    official = {part: network_to_official(below(state, prefix)) for part, prefix in parts.items()}
+    official['ibot_loss'] = {
+        rename(name, LOSS_NAMES, backwards=True): value
+        for name, value in below(state, 'loss_module.').items()
+        if rename(name, LOSS_NAMES, backwards=True)
+    }
+    return wrapped_pair(official)
+
+
+def wrapped_pair(official: dict[str, State]) -> dict[str, State]:
+    """Give the networks of a full file the prefix of distributed training, where published files have it."""
     has_batch_norm = any(name.endswith('running_mean') for name in official['teacher'])
     for part, wrapped in (('student', True), ('teacher', has_batch_norm)):
         prefix = 'module.' if wrapped else ''
         official[part] = {prefix + name: value for name, value in official[part].items()}
-    official['ibot_loss'] = {
-        rename(name, LOSS_NAMES, backwards=True): value
-        for name, value in _below(state, 'loss_module.').items()
-        if rename(name, LOSS_NAMES, backwards=True)
-    }
     return official
 
 
 def network_to_official(state: Mapping[str, Tensor]) -> State:
     """Convert one network of ours (``backbone.*``, ``head.*``; other names are left out), without ``module.``."""
-    official, backbone = {}, _below(state, 'backbone.')
+    official, backbone = {}, below(state, 'backbone.')
     if swin.is_ours(backbone):
         official = {f'backbone.{name}': value for name, value in swin.backbone_to_official(backbone).items()}
         state = {name: value for name, value in state.items() if not name.startswith('backbone.')}
@@ -177,12 +190,12 @@ def value_to_official(name: str, value: Tensor) -> Tensor:
 
 def backbone_to_official(state: Mapping[str, Tensor]) -> State:
     """Convert the state dict of a backbone to the layout of the published backbone files."""
-    return _below(network_to_official({f'backbone.{name}': value for name, value in state.items()}), 'backbone.')
+    return below(network_to_official({f'backbone.{name}': value for name, value in state.items()}), 'backbone.')
 
 
 def head_to_official(state: Mapping[str, Tensor]) -> State:
     """Convert the state dict of a ``ProjectionHead``."""
-    return _below(network_to_official({f'head.{name}': value for name, value in state.items()}), 'head.')
+    return below(network_to_official({f'head.{name}': value for name, value in state.items()}), 'head.')
 
 
 def _second_names(official: State) -> State:
@@ -206,5 +219,123 @@ def _read_value(name: str, value: Tensor) -> Tensor:
     return value.unsqueeze(0) if name.endswith('masked_embed') and value.ndim == 2 else value
 
 
-def _below(state: Mapping[str, Tensor], prefix: str) -> State:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+def rules_of_backbone(state: Mapping[str, Tensor], writing: bool = False) -> Sequence[Rule]:
+    """Rules between a backbone of the published code without prefix and ours."""
+    if swin.is_ours(state) if writing else swin.is_official(state):
+        return swin.rules_of_official(state, writing=writing)
+    return (
+        Rule('masked_embed', 'mask_token', swin.MASK_TOKEN),
+        Rule('blocks.*.attn.qkv.bias', ('layers.*.attn.q_bias', 'layers.*.attn.v_bias'), ZERO_KEYS),
+        *pairs([row for row in BACKBONE_NAMES if row[1] != 'mask_token']),
+    )
+
+
+ZERO_KEYS = Change('zeros as the bias of the keys', None, lambda q, v: torch.cat([q, torch.zeros_like(q), v]))
+_APART = Change('', lambda a, b: None if torch.equal(a, b) else (a, b))
+_TWICE = Change('one layer for [CLS] and patches, listed twice there', lambda a, _: a, lambda value: (value, value))
+_OLDER = Change('weight norm under its older name', write=None)
+
+
+def rules_of_head(state: Mapping[str, Tensor], twice: bool = True) -> Sequence[Rule]:
+    """Rules for a head without prefix.
+
+    Args:
+        state: Its names, which are the same on both sides.
+        twice: List the prototypes that [CLS] and patches share under both names.
+    """
+    last = max((int(m[1]) for name in state if (m := re.fullmatch(r'mlp\.(\d+)\.bias', name))), default=0)
+    layers = [(f'last_layer.{kind}', f'last_layer2.{kind}') for kind in ('weight_g', 'weight_v')]
+    if not has(state, 'last_layer.weight_v', 'last_layer.parametrizations.weight.original1'):
+        layers = [(f'mlp.{last}.{kind}', f'mlp2.{kind}') for kind in ('weight', 'bias')]
+    newer = [
+        Rule(f'{layer}{new}', f'{layer}{old}', _OLDER)
+        for layer in ('last_layer', 'last_layer2')
+        for new, old in WEIGHT_NORM
+    ]
+    shared = [rule for pair in layers for rule in (Rule(pair, pair, _APART), Rule(pair, pair[0], _TWICE))]
+    return (*(shared if twice else ()), *newer, *pairs(HEAD_NAMES))
+
+
+def rules_of_network(state: Mapping[str, Tensor], writing: bool, prefix: str, twice: bool = True) -> Sequence[Rule]:
+    """Rules for one network. ``prefix`` is what the backbone has in the file: 'backbone.' or nothing."""
+    ours = 'backbone.' if writing else prefix
+    backbone = rules_of_backbone(below(state, ours) if ours else state, writing)
+    return (*under(rules_of_head(below(state, 'head.'), twice), 'head.', 'head.'), *under(backbone, prefix))
+
+
+_NO_PLACE = Change('the published networks have no such part')
+UNPLACED = tuple(
+    Rule((), name, _NO_PLACE, loses=True)
+    for name in ('head.*', 'patch_head.*', 'neck.*', 'decode_head.*', 'auxiliary_head.*', 'loss_module.*')
+)
+
+
+class IBOTFormat(Format):
+    """Full files (student, teacher and centres), single networks, bare backbones."""
+
+    name, title = 'ibot', 'iBOT (official), DINO backbone'
+    limits = 'no relative position bias in a plain transformer, no registers'
+    holds_pair = True
+    twice = True
+
+    def recognises(self, state: Mapping[str, Tensor]) -> bool:
+        """Names of the published code."""
+        if _is_pair(state):
+            return True
+        backbone = below(state, 'backbone.') or state
+        return is_official_vit(backbone) or swin.is_official(backbone)
+
+    def rules(self, state: Mapping[str, Tensor], writing: bool = False) -> Sequence[Rule]:
+        """See :class:`Format`."""
+        if writing:
+            _refuse(below(state, 'backbone.'))
+        pair = any(name.startswith('tokenizer.') for name in state) if writing else _is_pair(state)
+        if not pair:
+            prefixed = any(name.startswith('head.' if writing else 'backbone.') for name in state)
+            return (*rules_of_network(state, writing, 'backbone.' if prefixed else '', self.twice), *UNPLACED)
+        student, teacher = (state, below(state, 'tokenizer.')) if writing else _networks(state)
+        return (
+            *under(rules_of_network(teacher, writing, 'backbone.', self.twice), 'teacher.', 'tokenizer.'),
+            *under(rules_of_network(student, writing, 'backbone.', self.twice), 'student.', ''),
+            *(under(pairs(LOSS_NAMES), f'{self.name}_loss.', 'loss_module.')),
+            *UNPLACED,
+        )
+
+    def nested(self, state: State) -> dict[str, Any]:
+        """Both networks under their keys; one network as ``state_dict``, as in the published backbone files."""
+        if not _is_pair(state):
+            return {'state_dict': state}
+        return wrapped_pair({part: below(state, f'{part}.') for part in ('student', 'teacher', f'{self.name}_loss')})
+
+
+class DINOFormat(IBOTFormat):
+    """The full files of DINO: a head for [CLS] alone. Its bare backbones have iBOT's names."""
+
+    name, title = 'dino', 'DINO (official, full file)'
+    limits = f'{IBOTFormat.limits}, no head for patches'
+    twice = False
+
+    def recognises(self, state: Mapping[str, Tensor]) -> bool:
+        """Two networks without a second last layer."""
+        return _is_pair(state) and not has(state, '.masked_embed') and not any('.last_layer2.' in n for n in state)
+
+
+def _is_pair(state: Mapping[str, Tensor]) -> bool:
+    return all(any(name.startswith(part) for name in state) for part in ('student.', 'teacher.'))
+
+
+def _networks(state: Mapping[str, Tensor]) -> tuple[State, State]:
+    return below(state, 'student.'), below(state, 'teacher.')
+
+
+def _refuse(backbone: Mapping[str, Tensor]) -> None:
+    """What no class of the published code computes."""
+    if is_swin(backbone) or not backbone:
+        return
+    if has(backbone, BIAS_TABLE):
+        raise CheckpointError("iBOT's plain transformer has no relative position bias; convert to 'beit' instead.")
+    if 'reg_token' in backbone:
+        raise CheckpointError("The backbone has registers, for which iBOT's transformer has no place.")
+    if 'pos_embed' not in backbone:
+        raise CheckpointError("The backbone has no learned positions, without which iBOT's transformer cannot run.")

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from mim_plugin.checkpoints.formats.base import Change, Rule, pairs
 from mim_plugin.checkpoints.formats.names import rename
+from mim_plugin.checkpoints.formats.traits import count
 
 __all__ = [
     'backbone_from_official',
@@ -22,6 +24,8 @@ __all__ = [
     'is_official',
     'is_ours',
     'official_name',
+    'rules_of_official',
+    'rules_of_toolbox',
     'value_from_official',
     'value_to_official',
     'without_buffers',
@@ -44,6 +48,18 @@ _TABLE, _INDEX = 'relative_position_bias_table', 'relative_position_index'
 # They follow from the sizes of windows and images.
 _BUFFERS = (_INDEX, 'attn_mask', 'relative_coords_table')
 
+_MERGED = 'rows of the merging permuted from cell by cell to channel by channel / back'
+MERGING = Change(
+    _MERGED, lambda v: value_from_official('.downsample.', v), lambda v: value_to_official('.downsample.', v)
+)
+MASK_TOKEN = Change(
+    'one axis more / less',
+    lambda value: value.unsqueeze(0) if value.ndim == 2 else value,
+    lambda value: value.squeeze(0) if value.ndim == 3 else value,
+)
+INDEX = Change('the index buffer follows from the table', lambda table, _: table, lambda t: (t, index_of_table(t)))
+DERIVED = Change('follows from the sizes of window and image')
+
 State = dict[str, Tensor]
 
 
@@ -62,6 +78,43 @@ def official_name(name: str) -> str | None:
     if re.fullmatch(r'norm\d+\.(weight|bias)', name):
         return re.sub(r'^norm\d+', 'norm', name)
     return rename(name, NAMES, backwards=True)
+
+
+def rules_of_official(state: Mapping[str, Tensor], timm: bool = False, writing: bool = False) -> Sequence[Rule]:
+    """Rules between a published Swin backbone without prefix, or timm's, and ours.
+
+    Args:
+        state: Names without prefix: theirs, or ours when ``writing``.
+        timm: Mergings are counted to the stage after them, and there are no index buffers.
+        writing: Which way the rules will be read.
+    """
+    stages = count(state, r'stages\.' if writing else r'layers\.')
+    block, ours = 'layers.*.blocks.*.attn.', 'stages.*.blocks.*.attn.w_msa.'
+    index = () if timm else (Rule((block + _TABLE, block + _INDEX), ours + _TABLE, INDEX),)
+    mergings = [(f'layers.{i + timm}.downsample.', f'stages.{i}.downsample.') for i in range(stages)]
+    kinds = ('norm.weight', 'norm.bias', 'reduction.weight')
+    return (
+        Rule('masked_embed', 'mask_token', MASK_TOKEN),
+        *index,
+        *(Rule(f'*{buffer}', (), DERIVED) for buffer in _BUFFERS),
+        *(Rule(left + kind, right + kind, MERGING) for left, right in mergings for kind in kinds),
+        Rule('norm.*', f'norm{stages - 1}.*'),
+        *pairs([row for row in NAMES if 'mask_token' not in row and 'downsample' not in row[0]]),
+        Rule((), 'norm*', Change('only the last stage has an output norm there'), loses=True),
+    )
+
+
+def rules_of_toolbox(state: Mapping[str, Tensor]) -> Sequence[Rule]:
+    """Rules between the Swin of mmpretrain, mmseg or mmdet without prefix and ours: the names are the same."""
+    block = 'stages.*.blocks.*.attn.w_msa.'
+    last = count(state, r'stages\.') - 1
+    return (
+        Rule((block + _TABLE, block + _INDEX), block + _TABLE, INDEX),
+        *(Rule(f'*{buffer}', (), DERIVED) for buffer in _BUFFERS),
+        Rule((), 'mask_token', Change('their class has no mask token'), loses=True),
+        Rule('norm.*', f'norm{last}.*', Change('final norm numbered', write=None)),
+        *(Rule(f'{part}*', f'{part}*') for part in ('patch_embed.', 'stages.', 'norm')),
+    )
 
 
 def backbone_from_official(state: Mapping[str, Tensor]) -> State:

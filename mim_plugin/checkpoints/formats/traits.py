@@ -1,0 +1,122 @@
+"""What a network with our names is: the settings of our backbone that has exactly these parameters."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from mim_plugin.errors import CheckpointError
+
+__all__ = ['TABLE', 'backbone_config', 'below', 'count', 'has', 'is_swin']
+
+TABLE = 'relative_position_bias_table'
+
+
+def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """What stands below a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def has(state: Mapping[str, Tensor], *endings: str) -> bool:
+    """Whether a name ends like this."""
+    return any(name.endswith(endings) for name in state)
+
+
+def count(state: Mapping[str, Tensor], beginning: str) -> int:
+    """Number of layers: one more than the highest index after ``beginning`` (a regular expression)."""
+    pattern = re.compile(rf'{beginning}(\d+)\.')
+    return max((int(match[1]) + 1 for name in state if (match := pattern.match(name))), default=0)
+
+
+def is_swin(state: Mapping[str, Tensor]) -> bool:
+    """Whether there is a Swin backbone, with the prefix ``backbone.`` or without."""
+    return any(re.match(r'(tokenizer\.)?(backbone\.)?stages\.\d+\.blocks\.', name) for name in state)
+
+
+def backbone_config(backbone: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Settings of our backbone with these parameters.
+
+    Heads of attention leave no trace in the parameters of a plain transformer: one for 64 channels is taken, as
+    in all published ones.
+
+    Args:
+        backbone: Our names, without prefix.
+
+    Raises:
+        CheckpointError: No backbone, or one whose form cannot be told.
+    """
+    if 'patch_embed.projection.weight' not in backbone:
+        raise CheckpointError('The checkpoint has no backbone: patch_embed.projection.weight is not in it.')
+    return _swin(backbone) if is_swin(backbone) else _vit(backbone)
+
+
+def _vit(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    projection = state['patch_embed.projection.weight']
+    dims, patch = projection.shape[0], projection.shape[-1]
+    hidden = state.get('layers.0.ffn.layers.0.0.weight')
+    if hidden is None:
+        raise CheckpointError('The backbone has no blocks: layers.0.ffn.layers.0.0.weight is not in it.')
+    table = next((value for name, value in state.items() if name.endswith(TABLE)), None)
+    arch = {
+        'embed_dims': dims,
+        'num_layers': count(state, r'layers\.'),
+        'num_heads': table.shape[1] if table is not None else dims // 64 if dims % 64 == 0 else 1,
+        'feedforward_channels': hidden.shape[0],
+    }
+    grid = _square(state['pos_embed'].shape[1] - 1, 'positions') if 'pos_embed' in state else None
+    if grid is None and table is not None:
+        grid = (_square(len(table) - 3, 'rows of a relative bias') + 1) // 2
+    shared, own = f'rel_pos_bias.{TABLE}' in state, has(state, f'attn.{TABLE}')
+    qv, mean_pooling = has(state, 'attn.q_bias'), 'ln2.weight' in state
+    return {
+        'type': 'MIMVisionTransformer',
+        'arch': arch,
+        'img_size': 224 if grid is None else grid * patch,
+        'patch_size': patch,
+        'in_channels': projection.shape[1],
+        'num_registers': state['reg_token'].shape[1] if 'reg_token' in state else 0,
+        'pos_embed': 'absolute' if 'pos_embed' in state else None if table is not None else 'sincos',
+        'relative_bias': 'both' if shared and own else 'shared' if shared else 'per_block' if own else None,
+        'qkv_bias': 'qv' if qv else 'qkv' if has(state, 'attn.qkv.bias') else None,
+        'layer_scale': 0.1 if has(state, 'attn.gamma1.weight') else 0.0,
+        'mask_token': 'mask_token' in state,
+        'mean_pooling': mean_pooling,
+        'final_norm': 'last' if mean_pooling or 'ln1.weight' in state else 'none',
+    }
+
+
+def _swin(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    stages = count(state, r'stages\.')
+    first = 'stages.0.blocks.0.'
+    tables = [state.get(f'stages.{i}.blocks.0.attn.w_msa.{TABLE}') for i in range(stages)]
+    hidden, projection = state.get(f'{first}ffn.layers.0.0.weight'), state['patch_embed.projection.weight']
+    if hidden is None or any(table is None for table in tables):
+        raise CheckpointError('The backbone lacks a relative position bias or a feed-forward layer of a first block.')
+    patch, last = projection.shape[-1], (_square(len(tables[-1]), 'rows of a relative bias') + 1) // 2
+    return {
+        'type': 'MIMSwinTransformer',
+        'arch': {
+            'embed_dims': hidden.shape[1],
+            'depths': tuple(count(state, rf'stages\.{i}\.blocks\.') for i in range(stages)),
+            'num_heads': tuple(table.shape[1] for table in tables),
+        },
+        'img_size': last * patch * 2 ** (stages - 1),  # the last stage has one window of its size
+        'patch_size': patch,
+        'in_channels': projection.shape[1],
+        'window_size': (_square(len(tables[0]), 'rows of a relative bias') + 1) // 2,
+        'mlp_ratio': hidden.shape[0] / hidden.shape[1],
+        'qkv_bias': has(state, 'attn.w_msa.qkv.bias'),
+        'mask_token': 'mask_token' in state,
+        'out_indices': tuple(i for i in range(stages) if f'norm{i}.weight' in state) or (stages - 1,),
+    }
+
+
+def _square(number: int, what: str) -> int:
+    side = math.isqrt(max(number, 0))
+    if side * side != number or number == 0:
+        raise CheckpointError(f'{number} {what} do not belong to a square; only square ones can be told from a file.')
+    return side
