@@ -19,7 +19,9 @@ class Interruption:
 
     A second Ctrl-C acts at once. Signals reach the main thread alone, so in another
     thread the context does nothing. Worker processes forked inside it inherit the
-    handler and live on until the main process is done with them.
+    handler and live on until the main process is done with them. An error after a
+    signal is its consequence (a worker that was ended in mid-step) and leaves the
+    context as the exit of a stopped process, not as a failure of the work.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -39,6 +41,9 @@ class Interruption:
     ) -> None:
         for signum, handler in self._previous.items():
             signal.signal(signum, handler)
+        if self.signum and isinstance(error, RuntimeError):
+            os.write(2, b'Stopped in the middle of a step; the last checkpoint is the one before it.\n')
+            raise SystemExit(128 + self.signum) from error
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if signum == signal.SIGINT and self.signum == signal.SIGINT:

@@ -1,5 +1,7 @@
+import os
 import signal
 
+import pytest
 from mmengine import dist
 
 from mim_plugin.engine.loops import Interruption
@@ -21,3 +23,16 @@ def test_signal_of_another_process_is_taken_over(monkeypatch):
     monkeypatch.setattr(dist, 'all_reduce', lambda noted, op: noted.fill_(signal.SIGINT))
     assert interruption.agree() == signal.SIGINT
     assert interruption.signum == signal.SIGINT
+
+
+def test_an_error_after_a_signal_is_a_stop():
+    with pytest.raises(SystemExit) as stop, Interruption() as interruption:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise RuntimeError('DataLoader worker is killed by signal: Terminated.')
+    assert stop.value.code == 143
+    assert interruption.signum == signal.SIGTERM
+
+
+def test_an_error_without_a_signal_stays_an_error():
+    with pytest.raises(RuntimeError, match='broken'), Interruption():
+        raise RuntimeError('broken')
