@@ -1,5 +1,6 @@
-"""A backbone of a downstream task starts from a pretraining checkpoint."""
+"""A backbone of a downstream task starts from a pretraining checkpoint, or is tested at another size."""
 
+import pytest
 import torch
 from mmengine.model import BaseModule
 
@@ -52,6 +53,34 @@ def test_positions_are_resized_to_the_exact_grid(tmp_path):
     model.init_weights()
     trained = networks['tokenizer.backbone'].pos_embed
     torch.testing.assert_close(model.pos_embed, resize_positions(trained, (4, 4), (6, 8), 'size'))
+
+
+@pytest.mark.parametrize('size', [(48, 48), (24, 24), (40, 72), (51, 30)], ids=str)
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        {'pos_interpolation': 'bilinear'},
+        {'pos_embed': None, 'relative_bias': 'per_block'},
+        {'relative_bias': 'both'},
+    ],
+    ids=['size', 'bilinear', 'table', 'both'],
+)
+def test_another_size_gives_what_resizing_at_load_gives(options, size, tmp_path):
+    torch.manual_seed(0)
+    trained = MIMVisionTransformer(**OPTIONS, **options).eval()
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    torch.save({'state_dict': trained.state_dict()}, tmp_path / 'fine_tuned.pth')
+    init_cfg = {'type': 'Pretrained', 'checkpoint': str(tmp_path / 'fine_tuned.pth')}
+    loaded = MIMVisionTransformer(**{**OPTIONS, 'img_size': size}, **options, init_cfg=init_cfg).eval()
+    loaded.init_weights()
+    images = torch.randn(2, 3, *size)
+    torch.testing.assert_close(trained.forward_tokens(images), loaded.forward_tokens(images), atol=1e-5, rtol=1e-5)
+    untouched = MIMVisionTransformer(**{**OPTIONS, 'img_size': size}, **options).eval()
+    untouched.load_state_dict(trained.state_dict() | {n: v for n, v in untouched.state_dict().items() if 'pos' in n})
+    assert (untouched.forward_tokens(images) - trained.forward_tokens(images)).abs().max() > 0.01  # resizing matters
 
 
 def test_an_official_backbone_without_its_final_norm(tmp_path):

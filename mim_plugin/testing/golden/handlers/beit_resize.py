@@ -32,8 +32,10 @@ def beit_relpos_resize(case: Case) -> Answers:
 
 def _backbone(settings: dict[str, Any], key: str, bias: str) -> nn.Module:
     height, width = settings[key]
+    # Tables do not depend on the width of the model, which must be a multiple of the heads.
+    dims = settings['embed_dim'] if settings['absolute_positions'] else settings['num_heads']
     config = backbone_config(
-        settings,
+        {**settings, 'embed_dim': dims},
         img_size=(height * _PATCH, width * _PATCH),
         patch_size=_PATCH,
         pos_embed='absolute' if settings['absolute_positions'] else None,

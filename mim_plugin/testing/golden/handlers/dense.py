@@ -77,7 +77,8 @@ def _neck(settings: dict[str, Any]) -> dict[str, Any]:
 
 def beit_seg_backbone(case: Case) -> Answers:
     """Maps in both modes, running statistics, and gradients of BEiT's backbone."""
-    settings, images = case.settings, case.inputs['images']
+    settings = case.settings
+    images = _whole_patches(case.inputs['images'], settings)
     model = dense_model(settings)
     load_pretrained(model, {'model': case.weights['backbone']}, logger=None)
     set_batch_norm(model, settings)
@@ -97,12 +98,18 @@ def ibot_dense_backbone(case: Case) -> Answers:
     outputs = {}
     for name, image in case.inputs.items():
         size = name.removeprefix('image_')
-        outputs |= {f'feature{i}_{size}': level for i, level in enumerate(model(image))}
+        outputs |= {f'feature{i}_{size}': level for i, level in enumerate(model(_whole_patches(image, case.settings)))}
     facts = {
         'state_dict_keys': [beit.official_name(name) for name in model.state_dict()],
         'frozen_parameters': [beit.official_name(name) for name, p in model.named_parameters() if not p.requires_grad],
     }
     return Answers(outputs | _running_statistics(model), facts)
+
+
+def _whole_patches(images: Tensor, settings: dict[str, Any]) -> Tensor:
+    """Images without what is left of a side after its last whole patch: the published models leave it out."""
+    height, width = (side // settings['patch_size'] * settings['patch_size'] for side in images.shape[2:])
+    return images[..., :height, :width]
 
 
 def _running_statistics(model: nn.Module) -> dict[str, Tensor]:
