@@ -318,7 +318,7 @@ def _load_strictly(runner: Runner, checkpoint: str) -> None:
 
 
 def _load_by_other_names(model: Module, checkpoint: str) -> bool:
-    """Load a file of a fine-tuned model with names that are not ours, such as a published one; whether it fits."""
+    """Load a fine-tuned model of another ``img_size``, or with names that are not ours (published); whether it fits."""
     from mim_plugin.checkpoints import load_pretrained
 
     model = model.module if isinstance(model, BaseTTAModel) else model

@@ -78,6 +78,16 @@ def test_another_size_resizes_positions_and_tables_and_nothing_else(fine_tuned):
     assert target.backbone(torch.zeros(1, 3, 48, 48))[0].shape == (1, 24)
 
 
+def test_a_config_of_another_size_is_tested_with_what_the_file_gives_there(fine_tuned):
+    backbone, source, path = fine_tuned
+    target = classifier(backbone, scale=0.1, img_size=48).eval()
+    assert _load_by_other_names(target, str(path))
+    images = torch.randn(2, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        ours, theirs = (model.head(model.extract_feat(images)) for model in (target, source.eval()))
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
 def test_segmentation_starts_from_a_classifier(fine_tuned):
     pytest.importorskip('mmseg')
     backbone, source, path = fine_tuned
