@@ -109,7 +109,7 @@ def test_files_from_the_web_are_read_safely_too(tmp_path, monkeypatch):
         with pytest.raises(CheckpointError, match='system'):
             CheckpointLoader.load_checkpoint('https://example.com/a/evil.pth?raw=1', logger='silent')
     assert calls == ['https://example.com/a/evil.pth?raw=1']  # the second time it is there
-    assert (tmp_path / 'checkpoints' / 'evil.pth').exists() and not (tmp_path / 'ran').exists()
+    assert (tmp_path / 'checkpoints/example.com/a/evil.pth').exists() and not (tmp_path / 'ran').exists()
 
 
 def test_an_address_without_an_answer(tmp_path):
