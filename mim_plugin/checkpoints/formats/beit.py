@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
 from mim_plugin.checkpoints.formats import ibot
+from mim_plugin.checkpoints.formats.base import Format, Rule, pairs, under
 from mim_plugin.checkpoints.formats.names import rename
+from mim_plugin.checkpoints.formats.traits import below, is_swin
+from mim_plugin.checkpoints.formats.vit_rules import NO_KEY_BIAS, table_with_index, unplaced
 from mim_plugin.errors import CheckpointError
 
-__all__ = ['from_official', 'index_of_table', 'is_official', 'official_name', 'to_official']
+__all__ = ['BEiTFormat', 'from_official', 'index_of_table', 'is_official', 'official_name', 'to_official']
 
 # (official, ours), see the tables of iBOT's file, from which BEiT's differ in the mask token and what it adds.
 BACKBONE_NAMES = (
@@ -109,3 +113,48 @@ def index_of_table(table: Tensor, grid: tuple[int, int] | None = None) -> Tensor
             'give the grid of the model.'
         )
     return relative_position_index(tuple(grid))
+
+
+def rules_of_backbone() -> Sequence[Rule]:
+    """Rules between a backbone of the published code without prefix and ours."""
+    return (
+        Rule(('blocks.*.attn.q_bias', 'blocks.*.attn.v_bias'), 'layers.*.attn.qkv.bias', NO_KEY_BIAS),
+        *table_with_index('blocks.*.attn.', 'layers.*.attn.'),
+        *table_with_index('rel_pos_bias.', 'rel_pos_bias.'),
+        *pairs(BACKBONE_NAMES),
+    )
+
+
+_SEGMENTER = ('decode_head.*', 'auxiliary_head.*')
+
+
+class BEiTFormat(Format):
+    """Pretraining, fine-tuned and segmentation files of the published code."""
+
+    name, title = 'beit', 'BEiT (official)'
+    limits = 'no registers, no Swin, no teacher'
+
+    def recognises(self, state: Mapping[str, Tensor]) -> bool:
+        """See :func:`is_official`."""
+        return is_official(state) or is_official(below(state, 'backbone.'))
+
+    def rules(self, state: Mapping[str, Tensor], writing: bool = False) -> Sequence[Rule]:
+        """See :class:`Format`."""
+        if writing and is_swin(state):
+            raise CheckpointError("BEiT has no Swin transformer; convert to 'ibot', 'timm' or a toolbox instead.")
+        if writing and 'backbone.reg_token' in state:
+            raise CheckpointError("The backbone has registers, for which BEiT's transformer has no place.")
+        beginnings = ('neck.', 'decode_head.') if writing else ('backbone.',)
+        prefix = 'backbone.' if any(name.startswith(beginnings) for name in state) else ''
+        return (
+            *pairs(PRETRAIN_HEAD_NAMES),
+            *pairs([(f'head.{kind}', f'head.{kind}') for kind in ('weight', 'bias')]),
+            *under(pairs(NECK_NAMES), prefix, ''),
+            *under(rules_of_backbone(), prefix),
+            *pairs([(name, name) for name in _SEGMENTER]),
+            *unplaced('head.*', 'patch_head.*', 'loss_module.*', 'neck.*', why='published models have no such part'),
+        )
+
+    def nested(self, state: State) -> dict[str, Any]:
+        """``model``, or for a segmenter ``state_dict``, as in the published files."""
+        return {'state_dict' if any(name.startswith('backbone.') for name in state) else 'model': state}

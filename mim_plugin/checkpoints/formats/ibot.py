@@ -18,6 +18,7 @@ from mim_plugin.checkpoints.formats.base import Change, Format, Rule, pairs, und
 from mim_plugin.checkpoints.formats.names import rename
 from mim_plugin.checkpoints.formats.traits import TABLE as BIAS_TABLE
 from mim_plugin.checkpoints.formats.traits import below, has, is_swin
+from mim_plugin.checkpoints.formats.vit_rules import ZERO_KEYS, unplaced
 from mim_plugin.errors import CheckpointError
 
 __all__ = [
@@ -231,7 +232,6 @@ def rules_of_backbone(state: Mapping[str, Tensor], writing: bool = False) -> Seq
     )
 
 
-ZERO_KEYS = Change('zeros as the bias of the keys', None, lambda q, v: torch.cat([q, torch.zeros_like(q), v]))
 _APART = Change('', lambda a, b: None if torch.equal(a, b) else (a, b))
 _TWICE = Change('one layer for [CLS] and patches, listed twice there', lambda a, _: a, lambda value: (value, value))
 _OLDER = Change('weight norm under its older name', write=None)
@@ -264,11 +264,10 @@ def rules_of_network(state: Mapping[str, Tensor], writing: bool, prefix: str, tw
     return (*under(rules_of_head(below(state, 'head.'), twice), 'head.', 'head.'), *under(backbone, prefix))
 
 
-_NO_PLACE = Change('the published networks have no such part')
-UNPLACED = tuple(
-    Rule((), name, _NO_PLACE, loses=True)
-    for name in ('head.*', 'patch_head.*', 'neck.*', 'decode_head.*', 'auxiliary_head.*', 'loss_module.*')
-)
+UNPLACED = unplaced(
+    'head.*', 'patch_head.*', 'neck.*', 'decode_head.*', 'auxiliary_head.*', 'loss_module.*',
+    why='the published networks have no such part',
+)  # fmt: skip
 
 
 class IBOTFormat(Format):

@@ -8,13 +8,26 @@ from pathlib import Path
 from torch import Tensor
 
 from mim_plugin.checkpoints.formats.base import Format
+from mim_plugin.checkpoints.formats.beit import BEiTFormat
 from mim_plugin.checkpoints.formats.ibot import DINOFormat, IBOTFormat
+from mim_plugin.checkpoints.formats.ours import OursFormat
+from mim_plugin.checkpoints.formats.timm import TimmFormat
+from mim_plugin.checkpoints.formats.toolboxes import MMDetFormat, MMPretrainFormat, MMSegFormat
 from mim_plugin.errors import CheckpointError
 
 __all__ = ['FORMATS', 'by_name', 'format_of', 'format_of_folder']
 
 # Special ones first: the names of a plain iBOT backbone are also those of other families.
-FORMATS: tuple[Format, ...] = (DINOFormat(), IBOTFormat())
+FORMATS: tuple[Format, ...] = (
+    DINOFormat(),
+    TimmFormat(),
+    BEiTFormat(),
+    IBOTFormat(),
+    MMDetFormat(),
+    MMSegFormat(),
+    MMPretrainFormat(),
+    OursFormat(),
+)
 
 
 def by_name(name: str) -> Format:

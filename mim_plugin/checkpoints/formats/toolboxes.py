@@ -1,45 +1,46 @@
-"""Names of the transformers that the toolboxes themselves ship: mmpretrain's, mmseg's, mmdet's and timm's, and ours.
-
-Only the way out is here: what we read of mmpretrain and timm is recognised by the tables of BEiT, iBOT and Swin.
-"""
+"""The transformers that the toolboxes themselves ship: mmpretrain's, mmseg's, mmdet's."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from mim_plugin.checkpoints.formats import beit, ibot, swin
-from mim_plugin.checkpoints.formats.names import rename
+from mim_plugin.checkpoints.formats import swin
+from mim_plugin.checkpoints.formats.base import SAME, Change, Format, Rule, apply_rules, pairs, under
+from mim_plugin.checkpoints.formats.traits import TABLE, below, has, is_swin
+from mim_plugin.checkpoints.formats.vit_rules import (
+    INDEX,
+    NO_KEY_BIAS,
+    SHARED_TABLE,
+    ZERO_KEYS,
+    added_scales,
+    folded_scales,
+    refuse_unless_standard,
+    spread_tables,
+    table_with_index,
+    unplaced,
+)
 from mim_plugin.errors import CheckpointError
 
-__all__ = ['TOOLBOXES', 'to_toolbox']
+__all__ = ['TOOLBOXES', 'MMDetFormat', 'MMPretrainFormat', 'MMSegFormat', 'to_toolbox']
 
 TOOLBOXES = ('mmpretrain', 'mmseg', 'mmdet', 'timm')
+_OURS = (
+    'cls_token', 'pos_embed', 'patch_embed.projection.*', 'layers.*.ln1.*', 'layers.*.ln2.*',
+    'layers.*.attn.qkv.weight', 'layers.*.attn.qkv.bias', 'layers.*.attn.q_bias', 'layers.*.attn.v_bias',
+    'layers.*.attn.proj.*', 'layers.*.ffn.layers.0.0.*', 'layers.*.ffn.layers.1.*', 'ln1.*',
+)  # fmt: skip
+_SAME = pairs([(name, name) for name in _OURS])
+_SCALES = ('layers.*.gamma_1', 'layers.*.gamma_2')
+_OUR_SCALES = ('layers.*.attn.gamma1.weight', 'layers.*.ffn.gamma2.weight')
+_TABLES = table_with_index('layers.*.attn.', 'layers.*.attn.')
+_HEADS = ('head.*', 'patch_head.*', 'loss_module.*')
+_DENSE = ('neck.*', 'decode_head.*', 'auxiliary_head.*')
+_DETECTION = ('rpn_head.*', 'roi_head.*', 'bbox_head.*', 'mask_head.*')
+_DERIVED = (Rule('data_preprocessor.*', (), Change('follows from the config')),)
 
-# (theirs, ours); a name that stands in no row is the same.
-PLAIN_NAMES = {
-    'mmpretrain': (),
-    'mmseg': (
-        ('layers.*.attn.attn.in_proj_*', 'layers.*.attn.qkv.*'),
-        ('layers.*.attn.attn.out_proj.*', 'layers.*.attn.proj.*'),
-    ),
-    'timm': (
-        ('blocks.*.ls1.gamma', 'layers.*.attn.gamma1.weight'),
-        ('blocks.*.ls2.gamma', 'layers.*.ffn.gamma2.weight'),
-        *ibot.BACKBONE_NAMES,
-    ),
-}
-_SCALES = (
-    ('layers.*.gamma_1', 'layers.*.attn.gamma1.weight'),
-    ('layers.*.gamma_2', 'layers.*.ffn.gamma2.weight'),
-)
-BEIT_NAMES = {'mmpretrain': _SCALES, 'mmseg': _SCALES, 'timm': beit.BACKBONE_NAMES}
-
-_TABLE, _INDEX = 'relative_position_bias_table', 'relative_position_index'
-_SHARED = f'rel_pos_bias.{_TABLE}'
 State = dict[str, Tensor]
 
 
@@ -68,110 +69,191 @@ def to_toolbox(state: Mapping[str, Tensor], toolbox: str) -> State:
     Raises:
         CheckpointError: Unknown toolbox, or it has no class for such a backbone.
     """
+    from mim_plugin.checkpoints.formats.registry import by_name  # it imports this module
+
     if toolbox not in TOOLBOXES:
         raise CheckpointError(f'toolbox={toolbox!r} is unknown; use one of {TOOLBOXES}.')
-    state = {name: value for name, value in state.items() if name != 'mask_token'}
-    if swin.is_ours(state):
-        return _swin(state, toolbox)
-    if toolbox == 'mmdet':
-        raise CheckpointError('mmdet has no plain vision transformer of its own; use MIMVisionTransformer inside it.')
-    if 'reg_token' in state:
-        raise CheckpointError(f'The backbone has registers, for which {toolbox} has no place; use ours inside it.')
-    relative = any(name.endswith(_TABLE) for name in state)
-    state = (_with_relative_bias if relative else _plain)(state, toolbox)
-    table = (BEIT_NAMES if relative else PLAIN_NAMES)[toolbox]
-    return {rename(name, table, backwards=True) or name: value for name, value in state.items()}
+    ours = {f'backbone.{name}': value for name, value in state.items()}
+    return apply_rules(by_name(toolbox).rules(ours, writing=True), ours, writing=True).state
 
 
-def _plain(state: State, toolbox: str) -> State:
-    if 'pos_embed' not in state:
-        raise CheckpointError(
-            f'The backbone has no learned positions, without which {toolbox} has no class for it; use ours inside it.'
+class MMPretrainFormat(Format):
+    """``VisionTransformer``, ``BEiTViT`` and ``SwinTransformer``, alone or with a classifier's layer."""
+
+    name, title = 'mmpretrain', 'mmpretrain ViT, BEiT, Swin'
+    limits = 'no registers; a shared and an own relative bias become one'
+
+    def recognises(self, state: Mapping[str, Tensor]) -> bool:
+        """Our names with BEiT's scales or index buffers, or a classifier's layer."""
+        backbone = below(state, 'backbone.') or state
+        if 'patch_embed.projection.weight' not in backbone:
+            return False
+        return has(backbone, '.gamma_1', INDEX) or has(state, 'head.fc.weight', 'head.cls_head.weight')
+
+    def rules(self, state: Mapping[str, Tensor], writing: bool = False) -> Sequence[Rule]:
+        """See :class:`Format`."""
+        backbone, prefixed = _backbone(state, writing, ('head.weight', 'head.linear.weight'))
+        # Both have a mask token in pretraining, and then a head that predicts codes.
+        pretraining = has(state, 'head.linear.weight' if writing else 'head.cls_head.weight')
+        if is_swin(backbone):
+            rules = _swin(backbone, pretraining)
+        else:
+            mask_token = Rule('mask_token', 'mask_token', SAME if pretraining or not writing else Change(write=None))
+            rules = (*_mmpretrain_vit(backbone, writing), mask_token)
+        heads = (
+            ('head.fc.weight', 'head.weight'), ('head.fc.bias', 'head.bias'), ('head.cls_head.*', 'head.linear.*')
+        )  # fmt: skip
+        return (
+            *_DERIVED,
+            *under(rules, 'backbone.' if prefixed else ''),
+            *unplaced('backbone.mask_token', why='their class has no mask token outside of pretraining'),
+            *pairs(heads),
+            *unplaced(*_HEADS, *_DENSE, *_DETECTION),
         )
-    state = _joined_biases(state)
-    return _without_scales(state) if toolbox == 'mmseg' else state
+
+    def outputs(self, state: State, config: Mapping[str, Any], images: Tensor) -> Tensor:
+        """See :class:`Format`."""
+        from mim_plugin.checkpoints.formats.classes import mmpretrain_class, toolbox_outputs
+
+        return toolbox_outputs(mmpretrain_class(config), _bare(state), images)
 
 
-def _with_relative_bias(state: State, toolbox: str) -> State:
-    state = _split_biases(state)
-    if toolbox == 'mmseg':
-        if 'pos_embed' in state:
+class MMSegFormat(Format):
+    """``VisionTransformer``, ``BEiT`` and ``SwinTransformer``, alone or in a segmentor."""
+
+    name, title = 'mmseg', 'mmseg ViT, BEiT, Swin'
+    limits = 'no registers, no absolute positions beside a relative bias, no mask token, one table a block'
+
+    def recognises(self, state: Mapping[str, Tensor]) -> bool:
+        """Names of torch's own attention, or a segmentor with their neck or index buffers."""
+        backbone = below(state, 'backbone.') or state
+        if 'patch_embed.projection.weight' not in backbone:
+            return False
+        marks = has(backbone, '.gamma_1', INDEX) or any(name.startswith('neck.upsample_') for name in state)
+        return has(backbone, 'attn.attn.in_proj_weight') or (has(state, 'decode_head.conv_seg.weight') and marks)
+
+    def rules(self, state: Mapping[str, Tensor], writing: bool = False) -> Sequence[Rule]:
+        """See :class:`Format`."""
+        backbone, prefixed = _backbone(state, writing, ('decode_head.conv_seg.weight',), swin_is_prefixed=True)
+        rules = _swin(backbone) if is_swin(backbone) else _mmseg_vit(backbone, writing)
+        necks = (('neck.upsample_4x.*', 'neck.levels.0.*'), ('neck.upsample_2x.*', 'neck.levels.1.*'))
+        return (
+            *_DERIVED,
+            *under(rules, 'backbone.' if prefixed else ''),
+            *unplaced('backbone.mask_token', 'backbone.ln2.*'),
+            *pairs((*necks, *((name, name) for name in _DENSE))),
+            *unplaced(*_HEADS, *_DETECTION),
+        )
+
+    def outputs(self, state: State, config: Mapping[str, Any], images: Tensor) -> Tensor:
+        """See :class:`Format`."""
+        from mim_plugin.checkpoints.formats.classes import mmseg_class, toolbox_outputs
+
+        return toolbox_outputs(mmseg_class(config), _bare(state), images)
+
+
+class MMDetFormat(Format):
+    """``SwinTransformer``, alone or in a detector."""
+
+    name, title = 'mmdet', 'mmdet Swin'
+    limits = 'has no plain vision transformer, no mask token'
+
+    def recognises(self, state: Mapping[str, Tensor]) -> bool:
+        """A detector with their Swin."""
+        detector = any(name.startswith(('rpn_head.', 'roi_head.', 'bbox_head.')) for name in state)
+        return detector and has(state, f'w_msa.{INDEX}')
+
+    def rules(self, state: Mapping[str, Tensor], writing: bool = False) -> Sequence[Rule]:
+        """See :class:`Format`."""
+        backbone, prefixed = _backbone(state, writing, (), swin_is_prefixed=True)
+        if not is_swin(backbone):
+            raise CheckpointError(
+                'mmdet has no plain vision transformer of its own; use MIMVisionTransformer inside it.'
+            )
+        return (
+            *_DERIVED,
+            *under(_swin(backbone), 'backbone.' if prefixed else ''),
+            *pairs([(name, name) for name in (*_DETECTION, 'neck.*')]),
+            *unplaced(*_HEADS, *_DENSE),
+        )
+
+    def outputs(self, state: State, config: Mapping[str, Any], images: Tensor) -> Tensor:
+        """See :class:`Format`."""
+        from mim_plugin.checkpoints.formats.classes import mmdet_class, toolbox_outputs
+
+        return toolbox_outputs(mmdet_class(config), _bare(state), images)
+
+
+def _backbone(
+    state: Mapping[str, Tensor], writing: bool, others: tuple[str, ...], swin_is_prefixed: bool = False
+) -> tuple[State, bool]:
+    """The backbone without prefix, and whether it has one in their file.
+
+    When writing, that is so if the file has one of the ``others``, and where their Swin reads nothing else.
+    """
+    if not writing:
+        prefixed = any(name.startswith('backbone.') for name in state)
+        return (below(state, 'backbone.') if prefixed else dict(state)), prefixed
+    return below(state, 'backbone.'), any(name in state for name in others) or (swin_is_prefixed and is_swin(state))
+
+
+def _swin(backbone: Mapping[str, Tensor], mask_token: bool = False) -> Sequence[Rule]:
+    kept = (Rule('mask_token', 'mask_token'),) if mask_token else ()
+    return (*kept, *swin.rules_of_toolbox(backbone))
+
+
+def _mmpretrain_vit(backbone: Mapping[str, Tensor], writing: bool) -> Sequence[Rule]:
+    if writing:
+        refuse_unless_standard(backbone, 'mmpretrain')
+    beit = has(backbone, TABLE, '.gamma_1')
+    special = ()
+    if not beit:
+        special = (*pairs([(name, name) for name in _OUR_SCALES]),)
+    elif writing:
+        both = has(backbone, f'attn.{TABLE}') and SHARED_TABLE in backbone
+        special = (Rule(('layers.*.attn.q_bias', 'layers.*.attn.v_bias'), 'layers.*.attn.qkv.bias', NO_KEY_BIAS),)
+        special += spread_tables(backbone) if both else ()
+    return (
+        *special,
+        *pairs(list(zip(_SCALES, _OUR_SCALES))),
+        *_TABLES,
+        *table_with_index('rel_pos_bias.', 'rel_pos_bias.'),
+        *(() if beit else (_zero_keys('layers.*.attn.qkv.bias'),)),
+        *_SAME,
+        Rule('ln2.*', 'ln2.*'),
+    )
+
+
+def _mmseg_vit(backbone: Mapping[str, Tensor], writing: bool) -> Sequence[Rule]:
+    if writing:
+        refuse_unless_standard(backbone, 'mmseg')
+    if has(backbone, TABLE) or has(backbone, '.gamma_1'):
+        if writing and 'pos_embed' in backbone:
             raise CheckpointError(
                 "mmseg's BEiT has no absolute positions beside its relative bias; use ours inside it."
             )
-        state = _with_scales(_spread_shared_table(state))
-    if toolbox != 'timm':
-        for name in [name for name in state if name.endswith(_TABLE)]:
-            state[name.replace(_TABLE, _INDEX)] = beit.index_of_table(state[name])
-    return state
+        return (
+            *(spread_tables(backbone) if writing else ()),
+            *(added_scales(backbone, _SCALES) if writing else ()),
+            Rule(('layers.*.attn.q_bias', 'layers.*.attn.v_bias'), 'layers.*.attn.qkv.bias', NO_KEY_BIAS),
+            *pairs(list(zip(_SCALES, _OUR_SCALES))),
+            *_TABLES,
+            *_SAME,
+        )
+    qkv, proj = 'layers.*.attn.attn.in_proj_', 'layers.*.attn.attn.out_proj'
+    return (
+        *folded_scales(proj, 'layers.*.ffn.layers.1'),
+        _zero_keys(f'{qkv}bias'),
+        *pairs([(f'{qkv}*', 'layers.*.attn.qkv.*'), (f'{proj}.*', 'layers.*.attn.proj.*')]),
+        *_SAME,
+    )
 
 
-def _swin(state: State, toolbox: str) -> State:
-    if toolbox == 'timm':
-        official = swin.backbone_to_official(state)
-        state = {name: value for name, value in official.items() if not name.endswith(_INDEX)}
-        # timm counts a merging to the stage after it.
-        return {
-            re.sub(r'^layers\.(\d+)\.downsample', lambda m: f'layers.{int(m[1]) + 1}.downsample', name): value
-            for name, value in state.items()
-        }
-    for name in [name for name in state if name.endswith(_TABLE)]:
-        state[name.replace(_TABLE, _INDEX)] = swin.index_of_table(state[name])
-    # Their Swin reads nothing but names below this prefix.
-    return {f'backbone.{name}': value for name, value in state.items()} if toolbox in ('mmseg', 'mmdet') else state
+def _zero_keys(theirs: str) -> Rule:
+    return Rule(theirs, ('layers.*.attn.q_bias', 'layers.*.attn.v_bias'), ZERO_KEYS)
 
 
-def _blocks(state: State) -> list[str]:
-    return [name.removesuffix('attn.qkv.weight') for name in state if name.endswith('attn.qkv.weight')]
-
-
-def _joined_biases(state: State) -> State:
-    """Biases of queries and values as one of all three, with zeros for the keys."""
-    state = dict(state)
-    for block in _blocks(state):
-        query, value = state.pop(f'{block}attn.q_bias', None), state.pop(f'{block}attn.v_bias', None)
-        if query is not None:
-            state[f'{block}attn.qkv.bias'] = torch.cat([query, torch.zeros_like(query), value])
-    return state
-
-
-def _split_biases(state: State) -> State:
-    """One bias as those of queries and values: that of the keys adds the same to all logits of a query."""
-    state = dict(state)
-    for block in _blocks(state):
-        joined = state.pop(f'{block}attn.qkv.bias', None)
-        if joined is not None:
-            state[f'{block}attn.q_bias'], _, state[f'{block}attn.v_bias'] = joined.chunk(3)
-    return state
-
-
-def _without_scales(state: State) -> State:
-    """Multiply learned scales into the layer before them."""
-    state = dict(state)
-    for block in _blocks(state):
-        for scale, layer in (('attn.gamma1', 'attn.proj'), ('ffn.gamma2', 'ffn.layers.1')):
-            gamma = state.pop(f'{block}{scale}.weight', None)
-            if gamma is not None:
-                state[f'{block}{layer}.weight'] = gamma[:, None] * state[f'{block}{layer}.weight']
-                state[f'{block}{layer}.bias'] = gamma * state[f'{block}{layer}.bias']
-    return state
-
-
-def _with_scales(state: State) -> State:
-    """Scales of one where there are none."""
-    state = dict(state)
-    for block in _blocks(state):
-        for scale in ('attn.gamma1.weight', 'ffn.gamma2.weight'):
-            state.setdefault(f'{block}{scale}', torch.ones_like(state[f'{block}attn.proj.bias']))
-    return state
-
-
-def _spread_shared_table(state: State) -> State:
-    """The table of all blocks, added to that of each."""
-    state = dict(state)
-    shared = state.pop(_SHARED, None)
-    if shared is not None:
-        for block in _blocks(state):
-            own = state.get(f'{block}attn.{_TABLE}', torch.zeros_like(shared))
-            state[f'{block}attn.{_TABLE}'] = own + shared
-    return state
+def _bare(state: Mapping[str, Tensor]) -> State:
+    """Their backbone without prefix."""
+    backbone = below(state, 'backbone.')
+    return backbone or {name: value for name, value in state.items() if not name.startswith('head.')}

@@ -1,0 +1,115 @@
+"""Rules that several families share for plain vision transformers. Names are without prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from mim_plugin.checkpoints.formats.base import Change, Rule
+from mim_plugin.checkpoints.formats.traits import TABLE, count, has
+from mim_plugin.errors import CheckpointError
+
+__all__ = [
+    'INDEX',
+    'NO_KEY_BIAS',
+    'SHARED_TABLE',
+    'ZERO_KEYS',
+    'added_scales',
+    'folded_scales',
+    'refuse_unless_standard',
+    'spread_tables',
+    'table_with_index',
+    'unplaced',
+]
+
+INDEX = 'relative_position_index'
+SHARED_TABLE = f'rel_pos_bias.{TABLE}'
+# A bias of the keys adds the same to all logits of a query, which softmax does not notice.
+NO_KEY_BIAS = Change('bias of the keys left out: attention does not depend on it', None, lambda b: b.chunk(3)[::2])
+ZERO_KEYS = Change('zeros as the bias of the keys', None, lambda q, v: torch.cat([q, torch.zeros_like(q), v]))
+_FOLDED = Change(
+    'learned scale multiplied into the layer before it',
+    None,
+    lambda weight, bias, scale: (scale[:, None] * weight, scale * bias),
+)
+_ONES = Change('a scale of one added', None, lambda weight: (weight, torch.ones(len(weight), dtype=weight.dtype)))
+
+
+def table_with_index(theirs: str, ours: str) -> tuple[Rule, ...]:
+    """Rules for a table of relative position bias whose index buffer is part of their state dict.
+
+    Args:
+        theirs: Beginning of their name, up to the dot.
+        ours: Of ours.
+    """
+    from mim_plugin.checkpoints.formats.beit import index_of_table  # it imports these rules
+
+    change = Change(
+        'the index buffer follows from the table', lambda table, _: table, lambda t: (t, index_of_table(t))
+    )
+    return (
+        Rule((theirs + TABLE, theirs + INDEX), ours + TABLE, change),
+        Rule(theirs + TABLE, ours + TABLE),
+    )
+
+
+def spread_tables(ours: Mapping[str, Tensor]) -> tuple[Rule, ...]:
+    """The rule for a class that has a table in each block and no shared one (mmseg's BEiT).
+
+    Args:
+        ours: Names of ours that are to be written.
+    """
+    from mim_plugin.checkpoints.formats.beit import index_of_table  # it imports these rules
+
+    if SHARED_TABLE not in ours:
+        return ()
+    blocks = range(count(ours, r'layers\.'))
+    own = [f'layers.{i}.attn.{TABLE}' for i in blocks if f'layers.{i}.attn.{TABLE}' in ours]
+    theirs = tuple(f'layers.{i}.attn.{kind}' for i in blocks for kind in (TABLE, INDEX))
+
+    def spread(shared: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
+        tables = [table + shared for table in tables] if tables else [shared] * len(blocks)
+        return tuple(part for table in tables for part in (table, index_of_table(table)))
+
+    return (Rule(theirs, (SHARED_TABLE, *own), Change('the table of all blocks given to each', None, spread)),)
+
+
+def folded_scales(proj: str, fc2: str) -> tuple[Rule, ...]:
+    """Rules for a class without learned scales. Arguments: their names of the last layers of the branches."""
+    layers = (
+        (proj, 'layers.*.attn.proj', 'layers.*.attn.gamma1'),
+        (fc2, 'layers.*.ffn.layers.1', 'layers.*.ffn.gamma2'),
+    )
+    return tuple(
+        Rule((f'{theirs}.weight', f'{theirs}.bias'), (f'{ours}.weight', f'{ours}.bias', f'{scale}.weight'), _FOLDED)
+        for theirs, ours, scale in layers
+    )
+
+
+def added_scales(ours: Mapping[str, Tensor], gamma: Sequence[str]) -> tuple[Rule, ...]:
+    """Rules for a class that always has learned scales, of which ``ours`` has none."""
+    if has(ours, 'attn.gamma1.weight'):
+        return ()
+    layers = ('layers.*.attn.proj.weight', 'layers.*.ffn.layers.1.weight')
+    return tuple(Rule((layer, scale), layer, _ONES) for layer, scale in zip(layers, gamma))
+
+
+def unplaced(*names: str, why: str = 'their class has no such part') -> tuple[Rule, ...]:
+    """Rules for what of ours has no place there, and is lost."""
+    return tuple(Rule((), name, Change(why), loses=True) for name in names)
+
+
+def refuse_unless_standard(ours: Mapping[str, Tensor], family: str) -> None:
+    """Refuse what the plain transformers of the toolboxes do not compute.
+
+    Raises:
+        CheckpointError: Registers, or no learned positions of any kind.
+    """
+    if 'reg_token' in ours:
+        raise CheckpointError(f'The backbone has registers, for which {family} has no place; use ours inside it.')
+    if 'pos_embed' not in ours and not has(ours, TABLE):
+        raise CheckpointError(
+            f'The backbone has no learned positions, without which {family} has no class for it; use ours inside it.'
+        )
