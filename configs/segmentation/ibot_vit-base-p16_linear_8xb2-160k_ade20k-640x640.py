@@ -5,8 +5,7 @@ Reproduced   not yet run
 Hardware     8 GPUs in the published config
 Batch        16 = 8 GPUs x 2; lr 3e-5
 Values from  the published config file; the final norm on every tap, as in the published command
-Differs from the original in: no weight decay on the biases of the classifier; checkpoints and evaluation every 16k
-             instead of 64k iterations
+Differs from the original in: checkpoints and evaluation every 16k instead of 64k iterations
 Needs        mmsegmentation, and ADE20K at data/ade/ADEChallengeData2016
 Run          tools/dist_train.sh configs/segmentation/ibot_vit-base-p16_linear_8xb2-160k_ade20k-640x640.py 8 \
              --cfg-options model.backbone.init_cfg.checkpoint=PRETRAINED.pth
@@ -36,5 +35,7 @@ model = dict(
     test_cfg=dict(crop_size=crop_size, stride=(426, 426)),
 )
 
-# optimisation
-optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=1.0))
+# optimisation: the published code decays the classifier's biases, too
+optim_wrapper = dict(
+    paramwise_cfg=dict(layer_decay_rate=1.0, custom_keys=dict(conv_seg=dict(decay_mult=1.0))),
+)

@@ -6,8 +6,7 @@ Hardware     8 GPUs in the published config
 Batch        16 = 8 GPUs x 2; lr 2e-5
 Values from  the published config file; the final norm on every tap, as in the published command
 Differs from the original in: the published file gives the head 4 x 512 channels, which cannot work: a ViT-L has 4 x
-             1024; no weight decay on the biases of the classifier; checkpoints and evaluation every 16k instead of
-             64k iterations
+             1024; checkpoints and evaluation every 16k instead of 64k iterations
 Needs        mmsegmentation, and ADE20K at data/ade/ADEChallengeData2016
 Run          tools/dist_train.sh configs/segmentation/ibot_vit-large-p16_linear_8xb2-160k_ade20k-512x512.py 8 \
              --cfg-options model.backbone.init_cfg.checkpoint=PRETRAINED.pth

@@ -5,8 +5,7 @@ Reproduced   not yet run
 Hardware     4 GPUs in the published config
 Batch        16 = 4 GPUs x 4; lr 3e-5
 Values from  the published config file; the final norm on every tap, as in the published command
-Differs from the original in: no weight decay on the biases of the classifier; checkpoints and evaluation every 16k
-             instead of 64k iterations
+Differs from the original in: checkpoints and evaluation every 16k instead of 64k iterations
 Needs        mmsegmentation, and ADE20K at data/ade/ADEChallengeData2016
 Run          tools/dist_train.sh configs/segmentation/ibot_vit-small-p16_linear_4xb4-160k_ade20k-512x512.py 4 \
              --cfg-options model.backbone.init_cfg.checkpoint=PRETRAINED.pth

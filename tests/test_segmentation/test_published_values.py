@@ -66,7 +66,11 @@ def test_optimisation_and_sizes(name):
     cfg = read(name)
     wrapper, model = cfg.optim_wrapper, cfg.model
     assert wrapper.optimizer == dict(type='AdamW', lr=lr, betas=(0.9, 0.999), weight_decay=0.05)
-    assert wrapper.paramwise_cfg == dict(layer_decay_rate=decay, originals=True)
+    assert wrapper.constructor == 'mim_plugin.LayerDecayOptimWrapperConstructor'
+    paramwise = dict(wrapper.paramwise_cfg)
+    assert ('custom_keys' in paramwise) == (name in LINEAR)
+    paramwise.pop('custom_keys', None)
+    assert paramwise == dict(layer_decay_rate=decay, originals=True)
     assert wrapper.get('accumulative_counts', 1) == accumulated
     assert cfg.train_dataloader.batch_size == batch
     gpus = int(name.split('xb')[0].split('_')[-1])
@@ -188,6 +192,10 @@ def test_linear_head_is_one_matrix_on_four_frozen_blocks(name):
     trained = {key: tuple(p.shape) for key, p in model.named_parameters() if p.requires_grad}
     assert trained == {'decode_head.conv_seg.weight': (150, 4 * width, 1, 1), 'decode_head.conv_seg.bias': (150,)}
     assert not model.with_auxiliary_head and model.decode_head.dropout is None
+    wrapper_cfg = dict(read(name).optim_wrapper, type='mim_plugin.MIMOptimWrapper')
+    del wrapper_cfg['dtype']
+    (group,) = build_optim_wrapper(model, wrapper_cfg).optimizer.param_groups
+    assert len(group['params']) == 2 and (group['lr'], group['weight_decay']) == (LINEAR[name][0], 0.05)
     maps = model.extract_feat(torch.zeros(1, 3, crop, crop, device='meta'))
     assert model.decode_head(maps).shape == (1, 150, crop // 16, crop // 16)
     try:
