@@ -223,6 +223,10 @@ class Format:
         """The dict that a file of this family holds."""
         return {'state_dict': state}
 
+    def with_training_state(self, checkpoint: dict[str, Any], entries: Mapping[str, Any]) -> dict[str, Any]:
+        """The dict of a file that carries the optimizer and the like of the file that it comes from."""
+        return {**checkpoint, 'training_state': dict(entries)}
+
     def outputs(self, state: State, config: Mapping[str, Any], images: Tensor) -> Tensor:
         """Patch tokens (B, N, D) of the family's own class after its final norm, for ``convert(verify=True)``.
 

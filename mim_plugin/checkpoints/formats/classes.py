@@ -50,12 +50,10 @@ def mmseg_class(config: Config) -> nn.Module:
         key: config[key] for key in ('img_size', 'patch_size', 'in_channels')
     }
     sizes |= {
-        'mlp_ratio': arch['feedforward_channels'] / arch['embed_dims'],
+        'mlp_ratio': _whole(arch['feedforward_channels'] / arch['embed_dims']),
         'final_norm': not config['mean_pooling'] and config['final_norm'] != 'none',
         'norm_cfg': _LN,
     }
-    if sizes['mlp_ratio'] == int(sizes['mlp_ratio']):
-        sizes['mlp_ratio'] = int(sizes['mlp_ratio'])
     if config['relative_bias'] is None:
         return VisionTransformer(patch_bias=True, qkv_bias=config['qkv_bias'] is not None, **sizes)
     return BEiT(qv_bias=True, init_values=1.0, **sizes)
@@ -87,8 +85,8 @@ def timm_outputs(state: Mapping[str, Tensor], config: Config, images: Tensor) ->
     if _is_swin(config):
         module = SwinTransformer(
             config['img_size'], config['patch_size'], config['in_channels'], num_classes=0,
-            embed_dim=arch['embed_dims'], depths=arch['depths'], num_heads=arch['num_heads'], window_size=config['window_size'],
-            mlp_ratio=config['mlp_ratio'], norm_layer=_norm,
+            embed_dim=arch['embed_dims'], depths=arch['depths'], num_heads=arch['num_heads'],
+            window_size=config['window_size'], mlp_ratio=config['mlp_ratio'], norm_layer=_norm,
         ).eval()  # fmt: skip
     else:
         sizes = {
@@ -115,10 +113,15 @@ def _dense_swin(cls: type[nn.Module], config: Config) -> nn.Module:
     arch = config['arch']
     return cls(
         pretrain_img_size=config['img_size'], embed_dims=arch['embed_dims'], depths=arch['depths'],
-        num_heads=arch['num_heads'], window_size=config['window_size'], mlp_ratio=config['mlp_ratio'],
+        num_heads=arch['num_heads'], window_size=config['window_size'], mlp_ratio=_whole(config['mlp_ratio']),
         patch_size=config['patch_size'], in_channels=config['in_channels'], out_indices=config['out_indices'],
         norm_cfg=_LN,
     )  # fmt: skip
+
+
+def _whole(ratio: float) -> float | int:
+    """A whole number as an int: widths are its multiples, and must be ints."""
+    return int(ratio) if ratio == int(ratio) else ratio
 
 
 def _is_swin(config: Config) -> bool:

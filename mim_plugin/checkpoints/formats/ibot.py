@@ -307,17 +307,31 @@ class IBOTFormat(Format):
             return {'state_dict': state}
         return wrapped_pair({part: below(state, f'{part}.') for part in ('student', 'teacher', f'{self.name}_loss')})
 
+    def with_training_state(self, checkpoint: dict[str, Any], entries: Mapping[str, Any]) -> dict[str, Any]:
+        """At the top level, as in the published files."""
+        return {**checkpoint, **entries}
+
 
 class DINOFormat(IBOTFormat):
     """The full files of DINO: a head for [CLS] alone. Its bare backbones have iBOT's names."""
 
     name, title = 'dino', 'DINO (official, full file)'
-    limits = f'{IBOTFormat.limits}, no head for patches'
+    limits = f'{IBOTFormat.limits}, no head for patches, no Swin, two networks only'
     twice = False
 
     def recognises(self, state: Mapping[str, Tensor]) -> bool:
         """Two networks without a second last layer."""
         return _is_pair(state) and not has(state, '.masked_embed') and not any('.last_layer2.' in n for n in state)
+
+    def rules(self, state: Mapping[str, Tensor], writing: bool = False) -> Sequence[Rule]:
+        """See :class:`Format`."""
+        if not writing:
+            return super().rules(state)
+        if is_swin(state) or not any(name.startswith('tokenizer.') for name in state):
+            raise CheckpointError("A full file of DINO holds two plain transformers; convert to 'ibot' instead.")
+        patches = ('head.last_layer2.*', 'head.mlp2.*', 'head.patch_mlp.*')
+        lost = ('backbone.mask_token', 'loss_module.center2', *patches, *(f'tokenizer.{name}' for name in patches))
+        return (*unplaced(*lost, why='DINO hides no patches and has no head for them'), *super().rules(state, writing))
 
 
 def _is_pair(state: Mapping[str, Tensor]) -> bool:

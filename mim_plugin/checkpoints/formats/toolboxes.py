@@ -115,7 +115,9 @@ class MMPretrainFormat(Format):
         """See :class:`Format`."""
         from mim_plugin.checkpoints.formats.classes import mmpretrain_class, toolbox_outputs
 
-        return toolbox_outputs(mmpretrain_class(config), _bare(state), images)
+        # Not on the way to the map: the norm of the mean patch and the mask token, which other settings have.
+        backbone = {name: value for name, value in _bare(state).items() if not name.startswith(('ln2.', 'mask_token'))}
+        return toolbox_outputs(mmpretrain_class(config), backbone, images)
 
 
 class MMSegFormat(Format):

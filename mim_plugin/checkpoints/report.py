@@ -1,0 +1,181 @@
+"""What a conversion did with each tensor, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from mim_plugin.checkpoints.formats.base import Step
+
+__all__ = ['ConversionReport', 'Row', 'rows_of']
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One tensor, or some that belong together.
+
+    Attributes:
+        source: Names in the source; empty for a tensor that was computed.
+        shape: Shapes of these.
+        ours: Our names on the way.
+        target: Names in the target; empty for what is not in it.
+        target_shape: Shapes of these.
+        change: What was done, or why it was left out; empty: the values are the same.
+        state: 'converted', 'derived' (left out, nothing is lost) or 'lost'.
+    """
+
+    source: Names
+    shape: tuple[Names, ...]
+    ours: Names
+    target: Names
+    target_shape: tuple[Names, ...]
+    change: str
+    state: str
+
+
+@dataclass
+class ConversionReport:
+    """What :func:`mim_plugin.checkpoints.convert` did. ``str()`` gives the table.
+
+    Attributes:
+        source: File.
+        target: File or folder that was written.
+        from_format: Family of the source.
+        to_format: Family of the target.
+        rows: See :class:`Row`.
+        missing: Names of the target that nothing fills.
+        training_state: Entries of the file besides tensors (optimizer, epoch, ...).
+        carried: Whether they are in the target.
+        verified: What was compared, with the largest difference; empty when nothing was.
+    """
+
+    source: str
+    target: str
+    from_format: str
+    to_format: str
+    rows: list[Row] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    training_state: list[str] = field(default_factory=list)
+    carried: bool = False
+    verified: list[str] = field(default_factory=list)
+
+    @property
+    def lost(self) -> list[str]:
+        """Names of the source that say something and are not in the target."""
+        return [name for row in self.rows if row.state == 'lost' for name in row.source]
+
+    @property
+    def kind(self) -> str:
+        """'lossy', 'same outputs' (values were merged or dropped in a way that cannot be undone) or 'lossless'."""
+        if self.lost or self.missing:
+            return 'lossy'
+        return 'same outputs' if any(row.change in ONE_WAY for row in self.rows) else 'lossless'
+
+    def to_json(self) -> str:
+        """Every row and the summary."""
+        return json.dumps({'kind': self.kind, 'lost': self.lost, **asdict(self)}, indent=1)
+
+    def save(self, path: str | Path) -> None:
+        """Write :meth:`to_json` to a file."""
+        path = Path(path).expanduser()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.to_json() + '\n', encoding='utf-8')
+
+    def __str__(self) -> str:
+        lines = [f'{self.source} ({self.from_format}) -> {self.target} ({self.to_format}): {self.kind}', '']
+        lines += _table(_grouped(self.rows))
+        counts = {state: sum(len(row.source) for row in self.rows if row.state == state) for state in _STATES}
+        written = {name for row in self.rows for name in row.target}
+        lines += ['', f'{counts["converted"]} tensors converted to {len(written)}, {counts["derived"]} left out that '
+                      f'follow from others, {counts["lost"]} lost.']  # fmt: skip
+        if self.missing:
+            lines.append(f'Missing in the target: {", ".join(self.missing)}.')
+        if self.training_state:
+            lines.append(f'Training state ({", ".join(self.training_state)}): {"" if self.carried else "not "}carried.')
+        return '\n'.join(lines + [f'Verified: {line}.' for line in self.verified])
+
+
+# Changes after which the outputs are the same and the old values cannot be had back.
+ONE_WAY = {
+    'bias of the keys left out: attention does not depend on it',
+    'learned scale multiplied into the layer before it',
+    'the table of all blocks given to each',
+}
+_STATES = ('converted', 'derived', 'lost')
+
+
+def rows_of(
+    reading: Sequence[Step], between: Sequence[Step], writing: Sequence[Step],
+    source: Mapping[str, Tensor], target: Mapping[str, Tensor],
+) -> list[Row]:  # fmt: skip
+    """Join the steps of a conversion over our names.
+
+    Args:
+        reading: From the source to our names.
+        between: Among our names.
+        writing: From our names to the target.
+        source: Tensors before.
+        target: Tensors after.
+    """
+    origin: dict[str, tuple[Names, str]] = {}
+    rows = []
+
+    def add(names: Names, ours: Names, targets: Names, words: str, loses: bool) -> None:
+        state = 'converted' if targets else 'lost' if loses else 'derived'
+        shapes = tuple(tuple(source[name].shape) for name in names)
+        rows.append(Row(names, shapes, ours, targets, tuple(tuple(target[n].shape) for n in targets), words, state))
+
+    for step in reading:
+        if not step.targets:
+            add(step.sources, (), (), step.words, step.loses)
+        origin |= dict.fromkeys(step.targets, (step.sources, step.words))
+    moved: dict[str, tuple[Names, str]] = {}
+    for step in between:
+        names, words = _origins(step, origin)
+        if not step.targets:
+            add(names, step.sources, (), step.words, step.loses)
+        moved |= dict.fromkeys(step.targets, (names, words))
+    for step in writing:
+        names, words = _origins(step, moved)
+        add(names, step.sources, step.targets, words if step.targets else step.words, step.loses)
+    return rows
+
+
+def _origins(step: Step, origin: Mapping[str, tuple[Names, str]]) -> tuple[Names, str]:
+    """Names in the source behind a step, and all words on the way."""
+    found = [origin.get(name, ((), '')) for name in step.sources]
+    words = dict.fromkeys([words for _, words in found if words] + ([step.words] if step.words else []))
+    return tuple(dict.fromkeys(name for names, _ in found for name in names)), '; '.join(words)
+
+
+def _grouped(rows: Sequence[Row]) -> list[tuple[str, str, str, str]]:
+    """One line for the rows that differ in the number of a block only: names, shape, target, change."""
+    groups: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        names = [_starred(', '.join(part)) for part in (row.source, row.target)]
+        shape = ', '.join('x'.join(map(str, shape)) or 'number' for shape in row.shape)
+        change = row.change if row.state == 'converted' else f'{row.state}: {row.change}'
+        key = (names[0] or '(computed)', shape, names[1] or '-', change)
+        groups[key] = groups.get(key, 0) + 1
+    return [(key[0] + (f'  (x{n})' if n > 1 else ''), *key[1:]) for key, n in groups.items()]
+
+
+def _starred(text: str) -> str:
+    """Names with the numbers of blocks replaced; long lists are cut."""
+    text = re.sub(r'(?<!ffn\.)\b(layers|blocks|layer|stages)\.(\d+)\.', r'\1.*.', text)
+    parts = list(dict.fromkeys(text.split(', ')))
+    return ', '.join(parts[:3]) + (f' and {len(parts) - 3} more' if len(parts) > 3 else '')
+
+
+def _table(lines: Sequence[tuple[str, ...]]) -> list[str]:
+    heads = ('source', 'shape', 'target', 'change')
+    widths = [max(len(line[i]) for line in (heads, *lines)) for i in range(3)]
+    return ['  '.join([*(text.ljust(width) for text, width in zip(line, widths)), line[3]]).rstrip()
+            for line in (heads, *lines)]  # fmt: skip

@@ -1,0 +1,41 @@
+"""Convert a checkpoint: python tools/model_converters/convert.py SRC DST [--from FORMAT] [--to FORMAT]."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mim_plugin.apis.run import run_tool
+from mim_plugin.checkpoints import convert
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    from mim_plugin.checkpoints.formats.registry import FORMATS
+
+    names = ', '.join(known.name for known in FORMATS)
+    parser = argparse.ArgumentParser(
+        description=f'Convert a checkpoint from one family of names to another. Formats: {names}. '
+        'What is lost or missing is an error unless a pattern allows it.'
+    )
+    parser.add_argument('src', help='checkpoint: .pth, .safetensors, or a folder')
+    parser.add_argument('dst', help='file to write: .pth or .safetensors (a folder for huggingface)')
+    parser.add_argument('--from', dest='from_format', metavar='FORMAT', help='of the source [recognised]')
+    parser.add_argument('--to', dest='to_format', default='mim_plugin', metavar='FORMAT', help='[%(default)s]')
+    parser.add_argument('--report', metavar='FILE.json', help='write what was done with each tensor')
+    patterns = {'action': 'append', 'default': [], 'metavar': 'PATTERN'}
+    parser.add_argument('--allow-missing', help='target names that may stay unfilled; may be repeated', **patterns)
+    parser.add_argument('--allow-unused', help='source names that may be lost; may be repeated', **patterns)
+    parser.add_argument('--part', choices=('teacher', 'student'), help='take one network of a pair')
+    parser.add_argument('--verify', action='store_true', help='compare outputs with those of their classes first')
+    parser.add_argument('--with-training-state', action='store_true', help='carry the optimizer and the like')
+    parser.add_argument('--allow-unsafe', action='store_true', help='unpickle anything, which may run code in the file')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    print(convert(**vars(parse_args(argv))))
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main))
