@@ -65,8 +65,8 @@ def get_model(name: str, pretrained: bool | str | os.PathLike = False, **options
     Args:
         name: One of :func:`list_models`, or ``FOLDER/NAME``.
         pretrained: True loads the published weights, from this package or from the authors' address (kept in torch's
-            cache folder, checked against the hash in the file's name if there is one); a path or an address loads
-            that file, of any kind that :func:`mim_plugin.checkpoints.load_pretrained` knows.
+            cache folder), checked against the SHA-256 in the metafile or in the file's name if either has one; a path
+            or an address loads that file, of any kind that :func:`mim_plugin.checkpoints.load_pretrained` knows.
         options: Overrides of the config's ``model``, dicts entry by entry: ``backbone=dict(img_size=384)``.
 
     Returns:
@@ -112,10 +112,7 @@ def config_path(name: str) -> Path:
 
 def published_weights(name: str) -> str | None:
     """Where the weights of a model are: an address, a file in this package, or None."""
-    path = config_path(name)
-    if path.is_relative_to(_ZOO):
-        return str(path.with_name(_WEIGHTS))
-    recipe = recipes().get(path, {})
+    recipe = _recipe(name)
     if shipped := recipe.get('Shipped Weights'):
         return str(_PACKAGE / shipped)
     return recipe.get('Weights')
@@ -128,6 +125,15 @@ def recipes() -> dict[Path, dict[str, Any]]:
     index = yaml.safe_load((root / 'model-index.yml').read_text(encoding='utf-8'))
     files = [yaml.safe_load((root / name).read_text(encoding='utf-8')) for name in index['Import']]
     return {(root / model['Config']).resolve(): model for content in files for model in content['Models']}
+
+
+def _recipe(name: str) -> dict[str, Any]:
+    """The entry of a metafile for a name, or an empty dict; that of a shipped checkpoint names its folder."""
+    path = config_path(name)
+    if not path.is_relative_to(_ZOO):
+        return recipes().get(path, {})
+    weights = path.with_name(_WEIGHTS).relative_to(_PACKAGE).as_posix()
+    return next(recipe for recipe in recipes().values() if recipe.get('Shipped Weights') == weights)
 
 
 def _root() -> Path:
@@ -158,6 +164,8 @@ def _matches(name: str, pattern: str) -> bool:
 
 def _source(name: str, pretrained: bool | str | os.PathLike) -> str | None:
     """The file to load, fetched if need be."""
+    from mim_plugin.checkpoints.download import check_hash, download
+
     if pretrained is False or pretrained is None:
         return None
     source = published_weights(name) if pretrained is True else os.fspath(pretrained)
@@ -167,9 +175,9 @@ def _source(name: str, pretrained: bool | str | os.PathLike) -> str | None:
             'some, and pretrained=PATH loads a file of your own.'
         )
     if '://' in source:
-        from mim_plugin.checkpoints.download import download
-
-        return str(download(source))
+        source = str(download(source))
+    if pretrained is True:
+        check_hash(source, _recipe(name).get('SHA-256'))
     return source
 
 

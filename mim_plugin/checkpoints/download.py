@@ -62,16 +62,16 @@ def hash_in_name(name: str | os.PathLike) -> str | None:
     return found and found[1]
 
 
-def check_hash(path: str | os.PathLike) -> None:
-    """Raise a CheckpointError if the name of a file ends in another hash than the file's."""
-    expected = hash_in_name(path)
+def check_hash(path: str | os.PathLike, expected: str | None = None) -> None:
+    """Raise a CheckpointError if a file's SHA-256 does not begin as ``expected``, or as its name says."""
+    says, expected = ('the list of models', expected) if expected else ('its name', hash_in_name(path))
     if expected is None:
         return
     actual = _digest(path)
     if not actual.startswith(expected):
         raise CheckpointError(
             f'{path} is not the file that was published: its SHA-256 begins with {actual[: len(expected)]}, '
-            f'its name says {expected}; delete it and download it again.'
+            f'{says} says {expected}; delete it and download or install it again.'
         )
 
 

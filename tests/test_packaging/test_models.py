@@ -62,6 +62,13 @@ def test_shipped_checkpoint(name):
     assert model.extract_feat(torch.zeros(1, 3, 64, 64)).shape == (1, 128)
 
 
+def test_a_shipped_checkpoint_that_was_changed(monkeypatch):
+    config = models.config_path('ibot_vit-mini-p16_1xb64-150e_mixed')
+    monkeypatch.setitem(models.recipes(), config, {**models.recipes()[config], 'SHA-256': '0123abcd'})
+    with pytest.raises(CheckpointError, match='begins with 837bf33f, the list of models says 0123abcd; delete it'):
+        mim_plugin.get_model(SHIPPED, pretrained=True)
+
+
 def test_without_weights_no_file_is_read(monkeypatch):
     monkeypatch.setattr(torch, 'load', None)
     monkeypatch.setattr('mim_plugin.checkpoints.read.safe_open', None)
@@ -112,7 +119,7 @@ def test_a_published_file_that_is_another(monkeypatch, tmp_path, teacher):
     _, path = teacher
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'cache'))
     publish_at(monkeypatch, path.rename(path.with_name('teacher-0123abcd.pth')).as_uri())
-    with pytest.raises(CheckpointError, match='its name says 0123abcd; delete it and download it again'):
+    with pytest.raises(CheckpointError, match='its name says 0123abcd; delete it and download or install it again'):
         mim_plugin.get_model(SMALL, pretrained=True, **TINY)
 
 
