@@ -21,6 +21,7 @@ FINE_TUNING = {
     'beit_vit-large-p16_8xb64-coslr-50e_in1k': (1024, 50, 5, 1e-3, 0.75, 0.05, 0.2, None, False),
     'beit-abs_vit-base-p16_8xb128-coslr-100e_in1k': (1024, 100, 20, 4e-3, 0.65, 0.05, 0.1, None, True),
     'beit-abs_vit-base-p16_4xb128-coslr-150e_cifar100': (512, 150, 20, 4e-3, 0.65, 0.3, 0.1, None, True),
+    'beit-abs_vit-large-p16_8xb64-coslr-30e_in1k': (1024, 30, 5, 2e-3, 0.75, 0.05, 0.1, None, False),
     'beit_vit-base-p16_16xb256-coslr-90e_in22k': (4096, 90, 5, 3e-3, 0.65, 0.05, 0.2, 3.0, False),
     'beit_vit-large-p16_16xb64-coslr-90e_in22k': (2048, 90, 5, 2e-3, 0.75, 0.05, 0.2, 1.0, False),
     'beit-ft22k_vit-base-p16_8xb64-coslr-30e_in1k': (512, 30, 5, 2e-5, 0.85, 1e-8, 0.1, None, False),
