@@ -84,6 +84,14 @@ def _fault(file: Path, dataset: dict) -> str | None:
         return f'has no {", ".join(missing)}; annotations must have the layout of COCO'
     if not content['images']:
         return 'lists no images; write it again'
+    # mmdet's data set reads the area of an object, the metric both.
+    needed = ('area', 'iscrowd') if dataset.get('test_mode') else ('area',)
+    for note in content['annotations']:
+        if lacking := [key for key in needed if key not in note]:
+            return (
+                f'has objects without {" and ".join(lacking)}, the first with id {note.get("id")}; '
+                'tools/dataset_converters/check_dataset.py coco names all and says what to write'
+            )
     named = {category['name']: category['id'] for category in content['categories']}
     classes = (dataset.get('metainfo') or {}).get('classes') or _coco_classes()
     known = {named[name] for name in classes if name in named}

@@ -84,6 +84,22 @@ def change(dataset: dict, **parts) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | parts))
 
 
+@pytest.mark.parametrize(
+    ('key', 'test_mode', 'blamed'), [('area', False, True), ('iscrowd', True, True), ('iscrowd', False, False)]
+)
+def test_objects_without_what_mmdet_reads(dataset, key, test_mode, blamed):
+    content = json.loads((Path(dataset['data_root']) / 'train.json').read_text())
+    del content['annotations'][1][key]
+    change(dataset, annotations=content['annotations'])
+    message = explain({**dataset, 'test_mode': test_mode})
+    if blamed:
+        start = f'train.json (train_dataloader.dataset.ann_file) has objects without {key}, the first with id '
+        assert f'{start}{content["annotations"][1]["id"]}; ' in message
+        assert message.endswith('check_dataset.py coco names all and says what to write.')
+    else:
+        assert message is None
+
+
 def test_good_annotations_are_not_blamed(dataset):
     assert explain(dataset) is None
     cfg = Config(dict(train_dataloader=dict(dataset=dataset)))

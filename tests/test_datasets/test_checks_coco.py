@@ -12,7 +12,8 @@ from mim_plugin.errors import DataError
 def entry(number, image=1, category=7, box=(2, 3, 10, 5)):
     x, y, w, h = box
     outline = [x, y, x + w, y, x + w, y + h]
-    return dict(id=number, image_id=image, category_id=category, bbox=list(box), segmentation=[outline], iscrowd=0)
+    where = dict(id=number, image_id=image, category_id=category, bbox=list(box))
+    return dict(where, segmentation=[outline], area=w * h / 2, iscrowd=0)
 
 
 @pytest.fixture
@@ -79,6 +80,7 @@ def test_object_of_an_unknown_image(data):
         ((30, 5, 12, 3), 'boxes that reach beyond'),
         ((-3, 5, 12, 3), 'boxes that reach beyond'),
         ((3, 27, 12, 6), 'boxes that reach beyond'),
+        ((0.2, 0.3, 0.8, 0.5), 'boxes inside the first pixel'),
         ((float('nan'), 5, 4, 3), 'not four finite numbers'),
     ],
 )
@@ -134,6 +136,35 @@ def test_objects_without_a_mask_are_a_note(data):
     report = check(data)
     assert names(report, 'objects without a mask') == ['annotation 1 of a.jpg']
     assert report.problems == []
+
+
+def test_objects_without_what_the_toolbox_reads(data):
+    del data['annotations'][0]['area']
+    del data['annotations'][1]['iscrowd']
+    found = ['annotation 1 of a.jpg (area)', 'annotation 2 of b.jpg (iscrowd)']
+    assert names(check(data), 'without area or iscrowd') == found
+
+
+def test_run_lengths_of_another_size(data):
+    data['annotations'][0]['segmentation'] = dict(size=[30, 40], counts=[0, 1200])
+    data['annotations'][1]['segmentation'] = dict(size=[40, 30], counts=[0, 1200])
+    (finding,) = check(data).problems
+    assert finding.what == 'masks of another size than their image'
+    assert finding.names == ['annotation 2 of b.jpg (mask [40, 30], image 30 x 40, rows first)']
+
+
+@pytest.mark.parametrize('key', ['images', 'annotations', 'categories'])
+def test_entries_that_are_no_dicts(data, key):
+    data[key].append(5)
+    with pytest.raises(DataError, match=f'of {key} in objects.json is 5, not a dict; write the file again'):
+        check(data)
+
+
+@pytest.mark.parametrize('key', ['images', 'categories'])
+def test_empty_lists(data, key):
+    data[key] = []
+    with pytest.raises(DataError, match=f'objects.json lists no {key}; write those of the data set into it'):
+        check(data)
 
 
 def test_files_that_are_no_coco_file(data):

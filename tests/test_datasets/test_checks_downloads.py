@@ -40,7 +40,7 @@ def coco(tmp_path, monkeypatch):
         ids = range(1, number + 1)
         for i in ids:
             Image.new('RGB', (40, 30)).save(f'coco/{split}/{i:012d}.jpg')
-        box = dict(category_id=1, bbox=[1, 2, 3, 4], segmentation=[[1, 2, 4, 2, 4, 6]])
+        box = dict(category_id=1, bbox=[1, 2, 3, 4], area=6, iscrowd=0, segmentation=[[1, 2, 4, 2, 4, 6]])
         data = dict(
             images=[dict(id=i, file_name=f'{i:012d}.jpg', width=40, height=30) for i in ids],
             annotations=[dict(id=i, image_id=i, **box) for i in ids],

@@ -16,8 +16,11 @@ from mim_plugin.errors import DataError
 
 __all__ = ['check_coco', 'read_coco']
 
-_LISTS = ('images', 'annotations', 'categories')
+_NEEDED = {'images': ('id', 'file_name'), 'annotations': (), 'categories': ('id', 'name')}
+_LISTS = tuple(_NEEDED)
+_READ_BY_TOOLBOX = ('area', 'iscrowd')  # mmdet's data set and COCO's metric stop at an object without them
 _MARGIN = 1.0  # pixels that a box may reach beyond its image: rounding, not an error
+_SHARE = 1.01  # a box that ends here and is said to be in pixels: rounding included
 _FLAT_IN_COCO = 2  # boxes of instances_train2017.json have no height
 _MANY = 12
 
@@ -79,12 +82,15 @@ def read_coco(path: str) -> dict[str, list[dict[str, Any]]]:
         raise DataError(
             f'{path} has no list {", ".join(missing)}, so it is no COCO file of objects; take instances_*.json.'
         )
-    for key, wanted in (('images', ('id', 'file_name')), ('categories', ('id', 'name'))):
+    for key, wanted in _NEEDED.items():
         for place, entry in enumerate(data[key]):
+            if not isinstance(entry, dict):
+                raise DataError(f'Entry {place} of {key} in {path} is {entry!r}, not a dict; write the file again.')
             if lacking := [name for name in wanted if name not in entry]:
                 raise DataError(f'Entry {place} of {key} in {path} has no {", ".join(lacking)}; add it.')
-    if not data['images']:
-        raise DataError(f'{path} lists no image; write the images of the data set into it.')
+    for key in ('images', 'categories'):
+        if not data[key]:
+            raise DataError(f'{path} lists no {key}; write those of the data set into it.')
     return data
 
 
@@ -122,37 +128,64 @@ def _read_in(folder: str, name: str):
 
 def _report_objects(report: Report, data: dict, by_id: dict, official: bool) -> None:
     categories = {entry['id'] for entry in data['categories']}
-    homeless, unknown, malformed, flat, outside, no_mask = [], [], [], [], [], []
+    homeless, unknown, incomplete, known = [], [], [], []
     for entry in data['annotations']:
         image, name = by_id.get(entry.get('image_id')), f'annotation {entry.get("id")}'
         if image is None:
             homeless.append(f'{name} (image {entry.get("image_id")})')
             continue
         name += f' of {image["file_name"]}'
-        box = entry.get('bbox')
+        known.append((name, entry, image))
         if entry.get('category_id') not in categories:
             unknown.append(f'{name} (category {entry.get("category_id")})')
+        if lacking := [key for key in _READ_BY_TOOLBOX if key not in entry]:
+            incomplete.append(f'{name} ({", ".join(lacking)})')
+    report.add('objects of images that the file does not list', homeless, 'correct or remove them')
+    report.add('objects whose category is not in categories', unknown, 'add the category, or correct category_id')
+    remedy = 'write the pixels of the object (or width x height of its box), and 0 for iscrowd'
+    report.add('objects without area or iscrowd, which mmdet and the metric of COCO read', incomplete, remedy)
+    _report_boxes(report, known, official)
+    _report_outlines(report, known)
+    if not data['annotations']:
+        report.add('annotation lists without any object', ['annotations'], 'there is nothing to learn from this file')
+
+
+def _report_boxes(report: Report, objects: list[tuple[str, dict, dict]], official: bool) -> None:
+    malformed, flat, shares, outside = [], [], [], []
+    for name, entry, image in objects:
+        box = entry.get('bbox')
         if not _is_box(box):
             malformed.append(f'{name} ({box})')
         elif min(box[2:]) <= 0:
             flat.append(f'{name} ({box})')
+        elif max(box[0] + box[2], box[1] + box[3]) <= _SHARE:
+            shares.append(f'{name} ({box})')
         elif _sticks_out(box, image):
             outside.append(f'{name} ({box} in {image["width"]} x {image["height"]})')
-        if not entry.get('segmentation'):
-            no_mask.append(name)
     remedy = 'correct or remove them'
-    report.add('objects of images that the file does not list', homeless, remedy)
-    report.add('objects whose category is not in categories', unknown, 'add the category, or correct category_id')
     report.add('boxes that are not four finite numbers [x, y, width, height]', malformed, remedy)
     if official and len(flat) <= _FLAT_IN_COCO:
         report.add("boxes without area (as in COCO's own file)", flat, 'mmdet trains without them', is_note=True)
     else:
         report.add('boxes without area', flat, f'mmdet trains without them but counts them as missed; {remedy}')
-    remedy = 'boxes are [x, y, width, height] in pixels, not two corners and not shares of the image'
+    remedy = 'they seem to be shares of the image; boxes are [x, y, width, height] in pixels'
+    report.add('boxes inside the first pixel', shares, remedy)
+    remedy = 'boxes are [x, y, width, height] in pixels, not two corners'
     report.add('boxes that reach beyond their image', outside, remedy)
+
+
+def _report_outlines(report: Report, objects: list[tuple[str, dict, dict]]) -> None:
+    """Masks: polygons, or run lengths with the size of the image."""
+    no_mask, sizes = [], []
+    for name, entry, image in objects:
+        outline = entry.get('segmentation')
+        if not outline:
+            no_mask.append(name)
+        elif isinstance(outline, dict) and outline.get('size') != [image.get('height'), image.get('width')]:
+            said = f'{image.get("height")} x {image.get("width")}'
+            sizes.append(f'{name} (mask {outline.get("size")}, image {said}, rows first)')
     report.add('objects without a mask', no_mask, 'detectors with a mask head need one', is_note=True)
-    if not data['annotations']:
-        report.add('annotation lists without any object', ['annotations'], 'there is nothing to learn from this file')
+    report.add('masks of another size than their image', sizes, 'encode them again at the size of the image')
 
 
 def _is_box(box: Any) -> bool:
