@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 from mmengine.runner import load_checkpoint
 from mmengine.structures import BaseDataElement
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from torch import nn
@@ -59,9 +61,10 @@ def init_model(
         The toolbox's model in evaluation mode, with ``cfg`` and ``dataset_meta`` (names and colours of classes).
 
     Raises:
-        ConfigError: The config cannot be read or built, is for another task, or its toolbox is missing.
+        ConfigError: The config cannot be read or built, is for another task, or its toolbox or the device is missing.
         CheckpointError: The weights cannot be read or do not fit.
     """
+    device = _device(device)
     cfg = copy.deepcopy(config) if isinstance(config, Config) else read_config(str(config))
     cfg.pop('optim_wrapper', None)  # nothing is trained
     cfg = prepare_config(cfg, cfg_options=cfg_options)
@@ -81,7 +84,7 @@ def init_model(
             print_log('No checkpoint: what init_cfg does not load is random.', logger='current', level='WARNING')
             model.init_weights()
     model.cfg, model.dataset_meta = cfg, meta
-    return revert_sync_batchnorm(model).to(device or get_device()).eval()
+    return revert_sync_batchnorm(model).to(device).eval()
 
 
 def inference(
@@ -109,7 +112,7 @@ def inference(
 
     Raises:
         DataError: An image is missing or cannot be read, or there is none.
-        ConfigError: ``out_dir`` is among the images, or would overwrite one.
+        ConfigError: ``out_dir`` is among the images, or would overwrite one; ``opacity`` is none.
     """
     samples = []
     for _, sample in iter_inference(model, images, out_dir, score_threshold, opacity, progress):
@@ -135,6 +138,8 @@ def iter_inference(
     Yields:
         Path of an image, and its data sample.
     """
+    if not 0 <= opacity <= 1:
+        raise ConfigError(f'opacity={opacity} is no share; give 0 (the image alone) to 1 (the segments alone).')
     paths = _find(images)
     targets = _targets(images, paths, out_dir)
     task = task_of(model)
@@ -151,6 +156,14 @@ def iter_inference(
         if draw is not None:
             draw(image[..., ::-1], sample, targets[path])
         yield path, sample
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        return torch.empty(0, device=name or get_device()).device
+    except (AssertionError, RuntimeError) as error:  # torch asserts where it was built without CUDA
+        reason = str(error).partition('\n')[0]
+        raise ConfigError(f'device={name} cannot be used here ({reason}); leave it out, or give cpu.') from error
 
 
 def _scope_of(cfg: Config):
@@ -212,6 +225,8 @@ def _reads_annotations(name: str) -> bool:
 
 def _read(load: Compose, path: str) -> dict:
     try:
+        with contextlib.suppress(OSError), Image.open(path):  # not all that cv2 reads; it has no limit of its own
+            pass
         return load({'img_path': path, 'img_id': 0})
     except Exception as error:  # decoders meet damage with any exception; mmcv asserts
         raise DataError(f'{path} is not an image that can be read ({error}); repair or remove it.') from error

@@ -201,6 +201,20 @@ def test_damaged_image_is_named(build):
         inference(build('segmentation'), 'photos', progress=False)
 
 
+def test_image_that_would_fill_the_memory_is_named(build):
+    Image.new('1', (20000, 10000)).save('photos/map.png')
+    with pytest.raises(DataError, match=r'photos/map.png is not .* \(Image size \(200000000 pixels\) exceeds limit'):
+        inference(build('segmentation'), 'photos/map.png')
+
+
+def test_device_and_opacity_that_cannot_be(build, trained):
+    for device in ('xyz', 'cuda:99'):
+        with pytest.raises(ConfigError, match=f'device={device} cannot be used here'):
+            init_model(*trained('segmentation'), device=device)
+    with pytest.raises(ConfigError, match='opacity=7 is no share'):
+        inference(build('segmentation'), 'photos', opacity=7)
+
+
 def test_images_are_never_overwritten(build):
     before = Path('photos/class_0/0.jpg').read_bytes()
     with pytest.raises(ConfigError, match='out_dir photos would overwrite'):
