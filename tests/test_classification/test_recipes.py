@@ -31,6 +31,7 @@ FINE_TUNING = {
     'ibot_vit-small-p16_8xb128-coslr-200e_in1k': (1024, 200, 20, 1e-3, 0.75, 0.05, 0.1, None, False),
     'ibot_vit-base-p16_8xb128-coslr-100e_in1k': (1024, 100, 20, 1e-3, 0.65, 0.05, 0.2, None, False),
     'ibot_vit-large-p16_8xb64-coslr-50e_in1k': (1024, 50, 5, 1e-3, 0.75, 0.05, 0.4, None, False),
+    'ibot_swin-tiny-w7_8xb128-coslr-200e_in1k': (1024, 200, 20, 1e-3, 0.75, 0.05, 0.1, None, False),
     'ibot-in22k_vit-large-p16_8xb16-coslr-50e_in1k-384x384': (1024, 50, 5, 1e-3, 0.75, 0.05, 0.4, None, False),
     'ibot-in22k_vit-large-p16_8xb8-coslr-50e_in1k-512x512': (1024, 50, 5, 1e-3, 0.75, 0.05, 0.4, None, False),
 }
@@ -146,5 +147,8 @@ def test_statistics_and_sizes_belong_to_the_family(name):
         if name in FINE_TUNING:
             assert step_of(val, 'ResizeEdge')['interpolation'] == ('bicubic' if of_beit else 'bilinear')
     backbone = cfg.model.backbone
+    if backbone.type == 'mim_plugin.MIMSwinTransformer':
+        assert cfg.model.neck.type == 'mmpretrain.GlobalAveragePooling'
+        return
     assert backbone.out_type == ('avg_featmap' if of_beit else 'cls_token')
     assert backbone.get('mean_pooling', False) == of_beit
