@@ -9,6 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from mim_plugin.checkpoints.formats import beit, ibot, swin
+from mim_plugin.checkpoints.formats.base import apply_rules
+from mim_plugin.checkpoints.formats.registry import FORMATS
 from mim_plugin.errors import CheckpointError
 
 __all__ = ['Contents', 'contents_of', 'state_dict_of']
@@ -39,8 +41,8 @@ def contents_of(checkpoint: Mapping[str, Any]) -> Contents:
     """Recognise a checkpoint and convert its names.
 
     Known are: training checkpoints of ours, full and backbone-only iBOT and DINO files, BEiT's (pretraining,
-    fine-tuned, segmentation), files with one network (with the prefix ``backbone.`` or without) under our names,
-    mmpretrain's or timm's.
+    fine-tuned, segmentation), files with one network (with the prefix ``backbone.`` or without) under our names, and
+    those of every other family in :mod:`mim_plugin.checkpoints.formats`.
 
     Args:
         checkpoint: What :func:`mim_plugin.checkpoints.read_checkpoint` returned.
@@ -58,7 +60,7 @@ def contents_of(checkpoint: Mapping[str, Any]) -> Contents:
         return _pair(state, 'a training checkpoint')
     loss = _below(state, 'loss_module.')
     network = {name: value for name, value in state.items() if not name.startswith('loss_module.')}
-    network, origin = _one_network(network)
+    network, origin = _by_rules(network) or _one_network(network)
     return Contents(origin, network, network, loss, is_pair=False)
 
 
@@ -83,6 +85,19 @@ def _pair(state: State, origin: str) -> Contents:
     teacher, loss = _below(state, 'tokenizer.'), _below(state, 'loss_module.')
     student = {name: value for name, value in state.items() if not name.startswith(('tokenizer.', 'loss_module.'))}
     return Contents(origin, teacher, student, loss)
+
+
+def _by_rules(state: State) -> tuple[State, str] | None:
+    """A network of one of the families that only their rules know; names that these do not know are kept."""
+    known = next((known for known in FORMATS if known.recognises(state)), None)
+    if known is None or known.name in _BELOW:
+        return None
+    applied = apply_rules(known.rules(state), state)
+    return {**applied.state, **{name: state[name] for name in applied.left}}, f'a file of {known.title}'
+
+
+# Read below: their tables there know more layouts, such as heads and backbones without prefix.
+_BELOW = ('dino', 'ibot', 'beit', 'mmdet', 'mim_plugin')
 
 
 def _one_network(state: State) -> tuple[State, str]:

@@ -138,7 +138,7 @@ def convert_state(
     missing = [name for name, sources in made_of.items() if absent.keys() & set(sources)]
     state = {name: value for name, value in written.state.items() if name not in missing}
     steps = [step for step in written.steps if not absent.keys() & set(step.sources)]
-    rows = rows_of(read.steps, chosen.steps, steps, source, state)
+    rows = rows_of((read.steps, chosen.steps), steps, source, state)
     report = ConversionReport('', '', theirs.name, target_format.name, rows, missing, sorted(map(str, others)))
     _check(report, allow_missing, [*allow_unused, *_left_by_choice(part, read.state)])
     return Converted(state, chosen.state, config, report, theirs, target_format)

@@ -29,6 +29,7 @@ class Row:
         target_shape: Shapes of these.
         change: What was done, or why it was left out; empty: the values are the same.
         state: 'converted', 'derived' (left out, nothing is lost) or 'lost'.
+        reversible: Whether converting back gives the same tensors.
     """
 
     source: Names
@@ -38,6 +39,7 @@ class Row:
     target_shape: tuple[Names, ...]
     change: str
     state: str
+    reversible: bool = True
 
 
 @dataclass
@@ -73,10 +75,10 @@ class ConversionReport:
 
     @property
     def kind(self) -> str:
-        """'lossy', 'same outputs' (values were merged or dropped in a way that cannot be undone) or 'lossless'."""
+        """'lossy', 'same outputs' (values were merged, added or dropped, and do not come back) or 'lossless'."""
         if self.lost or self.missing:
             return 'lossy'
-        return 'same outputs' if any(row.change in ONE_WAY for row in self.rows) else 'lossless'
+        return 'lossless' if all(row.reversible for row in self.rows) else 'same outputs'
 
     def to_json(self) -> str:
         """Every row and the summary."""
@@ -102,57 +104,56 @@ class ConversionReport:
         return '\n'.join(lines + [f'Verified: {line}.' for line in self.verified])
 
 
-# Changes after which the outputs are the same and the old values cannot be had back.
-ONE_WAY = {
-    'bias of the keys left out: attention does not depend on it',
-    'learned scale multiplied into the layer before it',
-    'the table of all blocks given to each',
-}
 _STATES = ('converted', 'derived', 'lost')
 
 
 def rows_of(
-    reading: Sequence[Step], between: Sequence[Step], writing: Sequence[Step],
-    source: Mapping[str, Tensor], target: Mapping[str, Tensor],
-) -> list[Row]:  # fmt: skip
+    stages: Sequence[Sequence[Step]],
+    last: Sequence[Step],
+    source: Mapping[str, Tensor],
+    target: Mapping[str, Tensor],
+) -> list[Row]:
     """Join the steps of a conversion over our names.
 
     Args:
-        reading: From the source to our names.
-        between: Among our names.
-        writing: From our names to the target.
+        stages: From the source to our names, and among these.
+        last: From our names to the target.
         source: Tensors before.
         target: Tensors after.
     """
-    origin: dict[str, tuple[Names, str]] = {}
     rows = []
 
-    def add(names: Names, ours: Names, targets: Names, words: str, loses: bool) -> None:
-        state = 'converted' if targets else 'lost' if loses else 'derived'
-        shapes = tuple(tuple(source[name].shape) for name in names)
-        rows.append(Row(names, shapes, ours, targets, tuple(tuple(target[n].shape) for n in targets), words, state))
+    def add(step: Step, origin: Mapping[str, Step]) -> None:
+        whole = _joined(step, origin)
+        state = 'converted' if step.targets else 'lost' if step.loses else 'derived'
+        shapes, target_shapes = (
+            tuple(tuple(tensors[name].shape) for name in names)
+            for names, tensors in ((whole.sources, source), (step.targets, target))
+        )
+        words = whole.words if step.targets else step.words
+        names = whole.sources, shapes, step.sources, step.targets, target_shapes
+        rows.append(Row(*names, words, state, whole.reversible))
 
-    for step in reading:
-        if not step.targets:
-            add(step.sources, (), (), step.words, step.loses)
-        origin |= dict.fromkeys(step.targets, (step.sources, step.words))
-    moved: dict[str, tuple[Names, str]] = {}
-    for step in between:
-        names, words = _origins(step, origin)
-        if not step.targets:
-            add(names, step.sources, (), step.words, step.loses)
-        moved |= dict.fromkeys(step.targets, (names, words))
-    for step in writing:
-        names, words = _origins(step, moved)
-        add(names, step.sources, step.targets, words if step.targets else step.words, step.loses)
+    origin = {name: Step((name,), (name,)) for name in source}
+    for stage in stages:
+        moved: dict[str, Step] = {}
+        for step in stage:
+            if step.targets:
+                moved |= dict.fromkeys(step.targets, _joined(step, origin))
+            else:
+                add(step, origin)
+        origin = moved
+    for step in last:
+        add(step, origin)
     return rows
 
 
-def _origins(step: Step, origin: Mapping[str, tuple[Names, str]]) -> tuple[Names, str]:
-    """Names in the source behind a step, and all words on the way."""
-    found = [origin.get(name, ((), '')) for name in step.sources]
-    words = dict.fromkeys([words for _, words in found if words] + ([step.words] if step.words else []))
-    return tuple(dict.fromkeys(name for names, _ in found for name in names)), '; '.join(words)
+def _joined(step: Step, origin: Mapping[str, Step]) -> Step:
+    """A step together with those that made its tensors."""
+    known = [origin[name] for name in step.sources if name in origin]
+    names = tuple(dict.fromkeys(name for before in known for name in before.sources))
+    words = '; '.join(word for word in dict.fromkeys([*(before.words for before in known), step.words]) if word)
+    return Step(names, step.targets, words, False, step.reversible and all(before.reversible for before in known))
 
 
 def _grouped(rows: Sequence[Row]) -> list[tuple[str, str, str, str]]:

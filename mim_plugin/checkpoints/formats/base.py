@@ -60,11 +60,13 @@ class Change:
         read: Takes the tensors of ``theirs``, gives those of ``ours``; may return None: the rule does not apply to
             these values. None instead of a function: the rule is for writing only.
         write: The way back, in the same manner.
+        reversible: Whether the other function gives the same tensors back. If not, only outputs stay the same.
     """
 
     words: str = ''
     read: Function | None = _unchanged
     write: Function | None = _unchanged
+    reversible: bool = True
 
 
 SAME = Change()
@@ -99,6 +101,7 @@ class Step:
     targets: Names
     words: str = ''
     loses: bool = False
+    reversible: bool = True
 
 
 @dataclass
@@ -142,7 +145,7 @@ def apply_rules(rules: Sequence[Rule], state: Mapping[str, Tensor], writing: boo
             if values is None:
                 continue
             applied.state |= zip(new_names, (values,) if isinstance(values, Tensor) else values, strict=True)
-            applied.steps.append(Step(names, new_names, rule.change.words, rule.loses))
+            applied.steps.append(Step(names, new_names, rule.change.words, rule.loses, rule.change.reversible))
             taken.update(names)
     applied.left = [name for name in state if name not in taken]
     return applied

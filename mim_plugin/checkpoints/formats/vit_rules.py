@@ -27,14 +27,24 @@ __all__ = [
 INDEX = 'relative_position_index'
 SHARED_TABLE = f'rel_pos_bias.{TABLE}'
 # A bias of the keys adds the same to all logits of a query, which softmax does not notice.
-NO_KEY_BIAS = Change('bias of the keys left out: attention does not depend on it', None, lambda b: b.chunk(3)[::2])
-ZERO_KEYS = Change('zeros as the bias of the keys', None, lambda q, v: torch.cat([q, torch.zeros_like(q), v]))
+NO_KEY_BIAS = Change(
+    'bias of the keys left out: attention does not depend on it', None, lambda b: b.chunk(3)[::2], reversible=False
+)
+ZERO_KEYS = Change(
+    'zeros as the bias of the keys', None, lambda q, v: torch.cat([q, torch.zeros_like(q), v]), reversible=False
+)
 _FOLDED = Change(
     'learned scale multiplied into the layer before it',
     None,
     lambda weight, bias, scale: (scale[:, None] * weight, scale * bias),
+    reversible=False,
 )
-_ONES = Change('a scale of one added', None, lambda weight: (weight, torch.ones(len(weight), dtype=weight.dtype)))
+_ONES = Change(
+    'a scale of one added',
+    None,
+    lambda weight: (weight, torch.ones(len(weight), dtype=weight.dtype)),
+    reversible=False,
+)
 
 
 def table_with_index(theirs: str, ours: str) -> tuple[Rule, ...]:
@@ -73,7 +83,8 @@ def spread_tables(ours: Mapping[str, Tensor]) -> tuple[Rule, ...]:
         tables = [table + shared for table in tables] if tables else [shared] * len(blocks)
         return tuple(part for table in tables for part in (table, index_of_table(table)))
 
-    return (Rule(theirs, (SHARED_TABLE, *own), Change('the table of all blocks given to each', None, spread)),)
+    change = Change('the table of all blocks given to each', None, spread, reversible=False)
+    return (Rule(theirs, (SHARED_TABLE, *own), change),)
 
 
 def folded_scales(proj: str, fc2: str) -> tuple[Rule, ...]:
