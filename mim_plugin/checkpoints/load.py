@@ -20,7 +20,7 @@ from mim_plugin.checkpoints.contents import Contents, contents_of, state_dict_of
 from mim_plugin.checkpoints.formats import ibot, swin
 from mim_plugin.errors import CheckpointError
 
-__all__ = ['LoadReport', 'load_pretrained']
+__all__ = ['MAY_KEEP', 'LoadReport', 'fill', 'load_pretrained']
 
 State = dict[str, Tensor]
 
@@ -28,7 +28,7 @@ State = dict[str, Tensor]
 # where raw tokens are read; which stages of a Swin transformer give outputs, each with its norm, is the task's choice.
 _MAY_BE_UNUSED = re.compile(r'(^|\.)mask_token$|(^|backbone\.)(ln[12]|norm\d+)\.(weight|bias)$')
 # May be in the model and not in the file. The norm of the mean patch often starts anew, as do those of early stages.
-_MAY_KEEP = re.compile(
+MAY_KEEP = re.compile(
     r'(^|\.)mask_token$|(^|backbone\.)(ln2|norm[012])\.(weight|bias)$|relative_position_index$|num_batches_tracked$'
 )
 
@@ -68,6 +68,7 @@ def load_pretrained(
     prefix: str | None = None,
     strict: bool = True,
     logger: logging.Logger | str | None = 'current',
+    source: str | None = None,
 ) -> LoadReport:
     """Load a checkpoint into a backbone, a head, or a whole student-teacher algorithm.
 
@@ -89,6 +90,7 @@ def load_pretrained(
         strict: Raise for any tensor of the model that the file does not fill and any
             of the file that the model has no use for.
         logger: Where the report goes, as in mmengine; None for nowhere.
+        source: What reports call the checkpoint; by default its file.
 
     Returns:
         The report.
@@ -98,9 +100,9 @@ def load_pretrained(
     """
     if part not in ('teacher', 'student'):
         raise CheckpointError(f"part={part!r} is unknown; use 'teacher' or 'student'.")
-    source = 'a state dict' if isinstance(checkpoint, Mapping) else str(checkpoint)
+    source = source or ('a state dict' if isinstance(checkpoint, Mapping) else str(checkpoint))
     if not isinstance(checkpoint, Mapping):
-        checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
+        checkpoint = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu', logger='silent')
     wanted, may_keep = module.state_dict(), ()
     if prefix is not None:
         state, origin = _below_prefix(checkpoint, prefix), f'names below {prefix!r}'
@@ -112,7 +114,31 @@ def load_pretrained(
         else:
             state, aside = _best_branch(getattr(contents, part), wanted)
             origin += f', without its {" and ".join(aside)}' if aside else ''
-    report = LoadReport(f'{source} ({origin})')
+    return fill(module, state, LoadReport(f'{source} ({origin})'), strict, may_keep, logger)
+
+
+def fill(
+    module: nn.Module,
+    state: State,
+    report: LoadReport,
+    strict: bool = True,
+    may_keep: tuple[str, ...] = (),
+    logger: logging.Logger | str | None = 'current',
+) -> LoadReport:
+    """Load tensors with our names, resized where the grid differs, and complete the report.
+
+    Args:
+        module: Model to fill.
+        state: Names as in the model.
+        report: With its source.
+        strict: As for :func:`load_pretrained`.
+        may_keep: Beginnings of names that need not be there.
+        logger: As for :func:`load_pretrained`.
+
+    Raises:
+        CheckpointError: They do not fit; names and shapes are listed.
+    """
+    wanted = module.state_dict()
     state = _name_classifier(_spread_shared_table(state, wanted), wanted)
     fitted = _fit(module, wanted, state, report)
     if 'tokenizer.' in may_keep:  # filled with a copy of the student when the state is loaded
@@ -280,7 +306,7 @@ def _check(
         )
     if not strict:
         return
-    missing = [name for name in report.kept if not _MAY_KEEP.search(name) and not name.startswith(may_keep or '\0')]
+    missing = [name for name in report.kept if not MAY_KEEP.search(name) and not name.startswith(may_keep or '\0')]
     unused = [name for name in report.unused if not _MAY_BE_UNUSED.search(name)]
     problems = {'shapes differ': report.mismatched, 'not in the file': missing, 'not in the model': unused}
     if any(problems.values()):

@@ -9,7 +9,9 @@ import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+import mmengine.runner.checkpoint as mmengine_checkpoint
 import torch
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
@@ -18,21 +20,26 @@ from safetensors import SafetensorError, safe_open
 
 from mim_plugin.checkpoints.allow_list import safe_globals
 from mim_plugin.checkpoints.download import download, sha256_of
-from mim_plugin.errors import CheckpointError
+from mim_plugin.checkpoints.hook import with_note
+from mim_plugin.errors import CheckpointError, ConfigError
 from mim_plugin.version import __version__
 
 __all__ = [
     'META_KEY',
+    'READER_VARIABLE',
     'UNSAFE_VARIABLE',
     'damaged',
     'first_bytes',
     'read_checkpoint',
     'refuse_torchscript',
     'sha256_of',
+    'use_reader',
 ]
 
 # Reaches the reader where no argument does: `load_from` and `resume` of a config.
 UNSAFE_VARIABLE = 'MIM_PLUGIN_ALLOW_UNSAFE_CHECKPOINTS'
+# Who reads for mmengine, 'mim_plugin' or 'mmengine': the way back, see docs/loading.md.
+READER_VARIABLE = 'MIM_PLUGIN_READER'
 # Key of a .safetensors file's table of strings under which what is no string lies as JSON.
 META_KEY = 'mim_plugin.meta'
 
@@ -163,7 +170,7 @@ def damaged(path: Path) -> CheckpointError:
 
 def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Local files for mmengine: ``load_from``, ``resume`` and ``init_cfg`` of any model."""
-    return _read_and_log(filename, map_location)
+    return _read_and_log(local_path(filename), map_location)
 
 
 def load_from_http(
@@ -179,8 +186,31 @@ def _read_and_log(path: str | os.PathLike, map_location: Any) -> dict[str, Any]:
     if is_main_process():
         # The file was read just now, so the hash costs no second trip to the disk.
         print_log(f'Checkpoint {path}: sha256 {sha256_of(path)}, read by mim_plugin {__version__}', logger='current')
-    return checkpoint
+    return with_note(checkpoint, path)
 
 
-CheckpointLoader.register_scheme('', load_from_local, force=True)
-CheckpointLoader.register_scheme(['http://', 'https://'], load_from_http, force=True)
+def local_path(name: str) -> str:
+    """A path, out of a ``file://`` address or as it is."""
+    return unquote(urlsplit(name).path) if name.startswith('file://') else name
+
+
+def use_reader(whose: str = 'mim_plugin') -> None:
+    """Choose who reads the files that mmengine is asked for in this process.
+
+    Args:
+        whose: 'mim_plugin': this module, for ``load_from``, ``resume`` and ``init_cfg`` of every model. 'mmengine':
+            its own readers, and backbones of ours take from its ``load_from`` what has their names, as any module does.
+
+    Raises:
+        ConfigError: Another name.
+    """
+    if whose not in ('mim_plugin', 'mmengine'):
+        raise ConfigError(f'{whose!r} reads no checkpoints; use mim_plugin or mmengine ({READER_VARIABLE}).')
+    local, web = (load_from_local, load_from_http)
+    if whose == 'mmengine':
+        local, web = mmengine_checkpoint.load_from_local, mmengine_checkpoint.load_from_http
+    CheckpointLoader.register_scheme('', local, force=True)
+    CheckpointLoader.register_scheme(['http://', 'https://'], web, force=True)
+
+
+use_reader(os.environ.get(READER_VARIABLE) or 'mim_plugin')

@@ -10,6 +10,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from mim_plugin.checkpoints.hook import fill_algorithm
 from mim_plugin.errors import ConfigError
 from mim_plugin.registry import MODELS
 
@@ -73,6 +74,7 @@ class SelfDistillation(BaseModel):
         )
         self.check_parts()
         self.tokenizer.copy_from(self.backbone, self.head)
+        self.register_load_state_dict_pre_hook(fill_algorithm)
         self.register_load_state_dict_post_hook(_start_teacher)
 
     def check_parts(self) -> None:

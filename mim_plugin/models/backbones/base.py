@@ -6,6 +6,8 @@ from mmengine.model import BaseModule
 from mmengine.model.weight_init import update_init_info
 from torch import nn
 
+from mim_plugin.checkpoints.hook import fill_backbone
+
 __all__ = ['MIMBackbone']
 
 
@@ -19,6 +21,10 @@ class MIMBackbone(BaseModule):
         init_cfg: As in mmengine; ``dict(type='Pretrained', checkpoint=FILE)`` (with ``part='student'``
             or ``prefix=...`` if wanted) reads every kind of file that ``load_pretrained`` knows.
     """
+
+    def __init__(self, init_cfg: dict | list[dict] | None = None) -> None:
+        super().__init__(init_cfg)
+        self.register_load_state_dict_pre_hook(fill_backbone)
 
     def init_weights(self) -> None:
         """Follow ``init_cfg``; the starting values of the constructor are kept without it."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mim_plugin.checkpoints.hook import fill_pyramid
 from mim_plugin.errors import ConfigError
 from mim_plugin.registry import MODELS
 
@@ -50,6 +51,7 @@ class FeaturePyramid(BaseModule):
         if norm not in _NORMS:
             raise ConfigError(f'norm={norm!r} of FeaturePyramid is unknown; use one of {sorted(_NORMS)}.')
         self.levels = nn.ModuleList(_level(in_channels, patch_size / stride, _NORMS[norm]) for stride in STRIDES)
+        self.register_load_state_dict_pre_hook(fill_pyramid)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Resize.
