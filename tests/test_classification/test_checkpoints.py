@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner.checkpoint import load_checkpoint
 
 from mim_plugin.apis.run import _load_by_other_names, prepare_config
 from mim_plugin.apis.run import test as run_test
@@ -76,6 +77,17 @@ def test_another_size_resizes_positions_and_tables_and_nothing_else(fine_tuned):
     for name, value in source.backbone.state_dict().items():
         assert name in changed or target.backbone.state_dict()[name].equal(value), name
     assert target.backbone(torch.zeros(1, 3, 48, 48))[0].shape == (1, 24)
+
+
+def test_training_goes_on_at_another_size_with_the_same_head(fine_tuned):
+    backbone, source, path = fine_tuned
+    target = classifier(backbone, scale=0.1, img_size=48)
+    load_checkpoint(target, str(path), map_location='cpu')  # as the Runner with `load_from`
+    assert all(value.equal(source.head.state_dict()[name]) for name, value in target.head.state_dict().items())
+    images = torch.randn(2, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        (ours,), (theirs,) = (model.eval().extract_feat(images) for model in (target, source))
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
 def test_a_config_of_another_size_is_tested_with_what_the_file_gives_there(fine_tuned):

@@ -22,6 +22,8 @@ FINE_TUNING = {
     'beit-abs_vit-base-p16_8xb128-coslr-100e_in1k': (1024, 100, 20, 4e-3, 0.65, 0.05, 0.1, None, True),
     'beit-abs_vit-base-p16_4xb128-coslr-150e_cifar100': (512, 150, 20, 4e-3, 0.65, 0.3, 0.1, None, True),
     'beit-abs_vit-large-p16_8xb64-coslr-30e_in1k': (1024, 30, 5, 2e-3, 0.75, 0.05, 0.1, None, False),
+    'beit-abs-ft1k_vit-base-p16_8xb32-coslr-10e_in1k-384x384': (512, 10, 2, 2e-5, 0.85, 1e-8, 0.1, None, False),
+    'beit-abs-ft1k_vit-large-p16_8xb16-coslr-10e_in1k-384x384': (512, 10, 2, 2e-5, 0.9, 1e-8, 0.4, None, False),
     'beit_vit-base-p16_16xb256-coslr-90e_in22k': (4096, 90, 5, 3e-3, 0.65, 0.05, 0.2, 3.0, False),
     'beit_vit-large-p16_16xb64-coslr-90e_in22k': (2048, 90, 5, 2e-3, 0.75, 0.05, 0.2, 1.0, False),
     'beit-ft22k_vit-base-p16_8xb64-coslr-30e_in1k': (512, 30, 5, 2e-5, 0.85, 1e-8, 0.1, None, False),
@@ -100,7 +102,8 @@ def test_fine_tuning(name):
     assert found == FINE_TUNING[name]
     assert (optimizer.type, optimizer.betas, optimizer.eps, schedule.eta_min) == ('AdamW', (0.9, 0.999), 1e-8, 1e-6)
     assert cfg.model.head.init_cfg.std == pytest.approx(0.02 * 0.001)
-    assert_mixing(cfg, mixed='22k' not in name or name.startswith('ibot'))
+    assert_mixing(cfg, mixed=name.startswith('ibot') or not ('22k' in name or 'ft1k' in name))
+    assert bool(cfg.get('load_from')) == ('ft1k' in name) != bool(cfg.model.backbone.init_cfg)
 
 
 @pytest.mark.parametrize('name', TRANSFER)
