@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks everything: the style, then every test, those of detection and classification included.
+# Checks everything: the style, then every test, those of detection, classification and export included.
 #
 #   bash tools/run_tests.sh [arguments of pytest]     e.g.  bash tools/run_tests.sh -x tests/test_packaging
 #
@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-setup=(--extra classification --extra detection --print-python)
+setup=(--extra classification --extra detection --extra export --extra convert --print-python)
 # torchvision is mended only in an environment of our own.
 if [ "${MIM_ENV-}" != current ]; then setup+=(--fix-torchvision); fi
 python=$(bash tools/setup.sh "${setup[@]}")

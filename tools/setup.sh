@@ -3,8 +3,9 @@
 #
 #   bash tools/setup.sh [--extra NAME]... [--fix-torchvision] [--print-python]
 #
-#   --extra NAME        also install what NAME needs: segmentation, classification or detection (which compiles the
-#                       operators of mmcv: about 10 minutes on two idle cores, once); repeat for several
+#   --extra NAME        also install what NAME needs: segmentation, classification, export (ONNX), convert
+#                       (Hugging Face's transformers) or detection (which compiles the operators of mmcv: about
+#                       10 minutes on two idle cores, once); repeat for several
 #   --fix-torchvision   make PyPI's torchvision (a CUDA build) import beside a CPU build of torch
 #   --print-python      print the path of the environment's interpreter on stdout; all messages go to stderr anyway
 #
@@ -32,8 +33,8 @@ while [ $# -gt 0 ]; do
         --extra)
             case ${2-} in
                 quickstart) ;;
-                segmentation | classification | detection) features="$features $2" ;;
-                *) die "--extra '${2-}' is unknown; choose quickstart, segmentation, classification or detection." ;;
+                segmentation | classification | detection | export | convert) features="$features $2" ;;
+                *) die "--extra '${2-}' is unknown; choose quickstart, segmentation, classification, detection, export or convert." ;;
             esac
             shift ;;
         --fix-torchvision) features="$features fix-torchvision" ;;
@@ -278,6 +279,7 @@ install_project() {
     for toolbox in classification detection; do
         if wanted $toolbox; then extras="$extras,$toolbox"; toolboxes="$toolboxes $toolbox"; fi
     done
+    if wanted export; then extras="$extras,export"; fi
     case $(family) in
         mmengine*) say "This environment has the original OpenMMLab family; its packages stay as they are" ;;
         *) for toolbox in $toolboxes; do extras="$extras,onedl-$toolbox"; done ;;
@@ -286,6 +288,18 @@ install_project() {
     # Without this variable mmcv would try to compile operators when it happens to find a torch.
     MMCV_WITH_OPS=0 install -c "$constraints" -e "$root[$extras]" ||
         die "the packages of mim_plugin[$extras] could not be installed; the installer's message is above."
+}
+
+# Not among the other packages: mmpretrain 1.3.6 fails at import where it finds transformers 5 and pycocotools. What
+# else transformers needs comes with torch and mmengine, or serves its command line.
+install_transformers() {
+    local folder
+    if installed transformers; then return; fi
+    folder=$("$python" -c 'import sys; print(sys.prefix)')/share/mim_plugin/convert
+    say "Installing transformers into $folder"
+    install -c "$constraints" huggingface-hub regex tqdm &&
+        install --no-deps --upgrade --target "$folder" -c "$root/constraints.txt" transformers tokenizers ||
+        die "transformers could not be installed; the installer's message is above."
 }
 
 install_operators() {
@@ -327,6 +341,7 @@ else
     fi
     install_project
     if wanted detection; then install_operators; fi
+    if wanted convert; then install_transformers; fi
     if wanted fix-torchvision; then "$python" "$root/mim_plugin/apis/torchvision_repair.py" >&2; fi
     write_stamp
     say "The environment of $python is ready after $((SECONDS - start)) s"

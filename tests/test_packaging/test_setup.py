@@ -125,6 +125,12 @@ def test_installs_pinned_then_does_nothing_until_more_is_wanted(sandbox):
     torchvision, project = sandbox.asked()
     assert torchvision.endswith('--no-deps torchvision==0.28.0')
     assert project.endswith('classification,onedl-segmentation,onedl-classification]')
+    assert 'is ready' in sandbox.setup('--extra', 'export').stderr
+    assert sandbox.asked()[-1].endswith('checkout[dev,quickstart,segmentation,export,onedl-segmentation]')
+    assert 'is ready' in sandbox.setup('--extra', 'convert').stderr
+    beside = sandbox.asked()[-1]
+    assert beside.endswith(f'-c {sandbox.folder}/checkout/constraints.txt transformers tokenizers')
+    assert f'--no-deps --upgrade --target {sandbox.folder}/checkout/.venv/share/mim_plugin/convert ' in beside
     assert 'up to date' in sandbox.setup().stderr, 'what is installed includes what the quickstart needs'
 
     constraints = sandbox.folder / 'checkout' / 'constraints.txt'

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from mim_plugin.checkpoints.formats.base import Format
 from mim_plugin.checkpoints.formats.beit import BEiTFormat
+from mim_plugin.checkpoints.formats.beit_v2 import BEiTv2Format
+from mim_plugin.checkpoints.formats.dinov2 import DINOv2Format
+from mim_plugin.checkpoints.formats.hugging_face import HuggingFaceFormat
 from mim_plugin.checkpoints.formats.ibot import DINOFormat, IBOTFormat
 from mim_plugin.checkpoints.formats.ours import OursFormat
 from mim_plugin.checkpoints.formats.timm import TimmFormat
@@ -19,8 +22,11 @@ __all__ = ['FORMATS', 'by_name', 'format_of', 'format_of_folder']
 
 # Special ones first: the names of a plain iBOT backbone are also those of other families.
 FORMATS: tuple[Format, ...] = (
+    HuggingFaceFormat(),
+    DINOv2Format(),
     DINOFormat(),
     TimmFormat(),
+    BEiTv2Format(),
     BEiTFormat(),
     IBOTFormat(),
     MMDetFormat(),
