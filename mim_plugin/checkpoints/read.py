@@ -45,14 +45,14 @@ META_KEY = 'mim_plugin.meta'
 
 
 def read_checkpoint(path: str | os.PathLike, allow_unsafe: bool = False, map_location: Any = 'cpu') -> dict[str, Any]:
-    """Read a ``.pth`` or ``.safetensors`` file.
+    """Read a ``.pth`` or ``.safetensors`` file, or a folder of Hugging Face.
 
     A pickle is read with torch's restricted unpickler and an allow-list of harmless
     types that checkpoints of OpenMMLab, iBOT and BEiT contain (``argparse.Namespace``,
     numpy numbers and arrays, ``HistoryBuffer``, paths). Anything else is refused.
 
     Args:
-        path: File; ``~`` is expanded.
+        path: File or folder; ``~`` is expanded.
         allow_unsafe: Unpickle anything, which runs code that the file may hold. Also
             on when the environment variable ``MIM_PLUGIN_ALLOW_UNSAFE_CHECKPOINTS`` is 1.
         map_location: Device of the tensors, as in ``torch.load``.
@@ -65,6 +65,10 @@ def read_checkpoint(path: str | os.PathLike, allow_unsafe: bool = False, map_loc
         CheckpointError: The file is missing, damaged, not a checkpoint, or refused.
     """
     path = Path(path).expanduser()
+    if path.is_dir():
+        from mim_plugin.checkpoints.formats.registry import format_of_folder  # the formats read through this module
+
+        return format_of_folder(path).load(path)
     start = first_bytes(path)
     if _is_safetensors(start):
         return _read_safetensors(path, map_location)
@@ -185,7 +189,8 @@ def _read_and_log(path: str | os.PathLike, map_location: Any) -> dict[str, Any]:
     checkpoint = read_checkpoint(path, map_location=map_location)
     if is_main_process():
         # The file was read just now, so the hash costs no second trip to the disk.
-        print_log(f'Checkpoint {path}: sha256 {sha256_of(path)}, read by mim_plugin {__version__}', logger='current')
+        what = 'a folder' if Path(path).expanduser().is_dir() else f'sha256 {sha256_of(path)}'
+        print_log(f'Checkpoint {path}: {what}, read by mim_plugin {__version__}', logger='current')
     return with_note(checkpoint, path)
 
 

@@ -245,6 +245,17 @@ def test_an_older_folder_is_read(transformers, tmp_path):
     assert not report.lost
 
 
+def test_our_backbones_take_folders_and_files_as_they_are(transformers, tmp_path):
+    folder = save(their_model(transformers, 'beit-pretraining'), tmp_path / 'theirs')
+    convert(folder, tmp_path / 'ours.pth')
+    expected = torch.load(tmp_path / 'ours.pth')['state_dict']
+    for source in (folder, folder / 'model.safetensors'):
+        config = {**OURS, **BEIT, 'relative_bias': 'shared', 'mask_token': True}
+        backbone = MODELS.build({**config, 'init_cfg': {'type': 'Pretrained', 'checkpoint': str(source)}})
+        backbone.init_weights()
+        assert_same({f'backbone.{name}': value for name, value in backbone.state_dict().items()}, expected)
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [

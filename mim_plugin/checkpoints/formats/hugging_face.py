@@ -87,7 +87,8 @@ class HuggingFaceFormat(Format):
     name, title, aliases = 'hugging_face', 'Hugging Face BEiT, ViT, DINOv2 (folder)', ('hf', 'transformers')
     limits = (
         'no Swin, no registers beside a relative bias, no norm of the mean patch outside of BEiT; the pooler of '
-        'ViTModel, which none of ours has, starts anew (add_pooling_layer=False leaves it out)'
+        'ViTModel, which none of ours has, starts anew (add_pooling_layer=False leaves it out); index i in the '
+        'out_indices of BeitForSemanticSegmentation is the output of block i - 2, counted from 0'
     )
 
     def recognises(self, state: Mapping[str, Tensor]) -> bool:
