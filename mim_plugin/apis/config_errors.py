@@ -15,7 +15,7 @@ from mmengine.registry import Registry
 from mmengine.runner import Runner
 
 from mim_plugin.apis.config_scopes import settle_scopes
-from mim_plugin.apis.config_tree import type_name, walk_dicts
+from mim_plugin.apis.config_tree import type_name, walk_dicts, walk_loaders
 from mim_plugin.apis.detection_errors import explain_annotations, explain_operators
 from mim_plugin.apis.segmentation_errors import explain_masks
 from mim_plugin.errors import ConfigError, DataError, MIMError
@@ -115,6 +115,17 @@ def _explain(cfg: Config, error: Exception) -> MIMError | None:
         return DataError(message)
     if isinstance(error, _DATA_ERRORS) and (message := explain_annotations(cfg)):
         return DataError(message)
+    if isinstance(error, FileNotFoundError) and (message := _explain_missing_data(cfg, str(error.filename or ''))):
+        return DataError(message)
+    return None
+
+
+def _explain_missing_data(cfg: Config, name: str) -> str | None:
+    for path, dataset in walk_loaders(cfg):
+        root = dataset.get('data_root')
+        if isinstance(root, str) and root.strip('/') and f'{name}/'.startswith(root.rstrip('/') + '/'):
+            remedy = 'give --cfg-options data_root=DIR' if cfg.get('data_root') else f'set {path}.data_root'
+            return f'{name} does not exist, where {path} looks for its data; put them or a link there, or {remedy}.'
     return None
 
 

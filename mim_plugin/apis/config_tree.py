@@ -8,7 +8,9 @@ from mmengine.config import Config
 
 from mim_plugin.errors import ConfigError
 
-__all__ = ['move_data_root', 'type_name', 'walk_dicts']
+__all__ = ['move_data_root', 'type_name', 'walk_dicts', 'walk_loaders']
+
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def walk_dicts(node: object, path: str = '') -> Iterator[tuple[str, dict]]:
@@ -27,6 +29,12 @@ def walk_dicts(node: object, path: str = '') -> Iterator[tuple[str, dict]]:
         return
     for key, value in items:
         yield from walk_dicts(value, f'{path}.{key}' if path else str(key))
+
+
+def walk_loaders(cfg: Config) -> Iterator[tuple[str, dict]]:
+    """Every dict inside the loaders of training, validation and test with its dotted key, outer ones first."""
+    for loader in _LOADERS:
+        yield from walk_dicts(cfg.get(loader), loader)
 
 
 def type_name(entry: dict, default: str = '') -> str:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mim_plugin.apis.config_tree import type_name, walk_dicts
+from mim_plugin.apis.config_tree import type_name, walk_dicts, walk_loaders
 from mim_plugin.apis.doctor import operators_command
 from mim_plugin.errors import DataError
 
 __all__ = ['check_measured_objects', 'explain_annotations', 'explain_operators']
 
 _OPERATORS = re.compile(r'mmcv[./\\](_ext|ops)\b')
-_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def explain_operators(error: ImportError) -> str | None:
@@ -38,8 +37,8 @@ def explain_annotations(cfg: Config) -> str | None:
     Returns:
         A sentence with file, config key and remedy; None if nothing is found.
     """
-    for path, dataset in walk_dicts(cfg):
-        if path.startswith(_LOADERS) and type_name(dataset).startswith('Coco') and dataset.get('ann_file'):
+    for path, dataset in walk_loaders(cfg):
+        if type_name(dataset).startswith('Coco') and dataset.get('ann_file'):
             file = Path(dataset.get('data_root') or '') / dataset['ann_file']
             fault = None if ':' in file.parts[0] else _fault(file, dataset)  # not of an address of a store
             if fault:

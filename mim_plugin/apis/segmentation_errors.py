@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
-from mim_plugin.apis.config_tree import type_name, walk_dicts
+from mim_plugin.apis.config_tree import type_name, walk_dicts, walk_loaders
 
 __all__ = ['explain_masks']
 
@@ -17,7 +17,6 @@ _OF_MASKS = re.compile(
     r'Target \d+ is out of bounds|device-side assert|stack expects each tensor to be equal size'
     r'|shape of the mask .* does not match|cannot identify image file|image file is truncated'
 )
-_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _ALL_LABELS = 256
 
 
@@ -34,18 +33,25 @@ def explain_masks(cfg: Config, error: Exception) -> str | None:
     from mim_plugin.datasets.checks.report import Report
     from mim_plugin.datasets.checks.segmentation import check_pairs
 
-    for path, dataset in walk_dicts(cfg):
-        steps = [type_name(step) for step in dataset.get('pipeline') or () if isinstance(step, dict)]
-        if not path.startswith(_LOADERS) or 'LoadAnnotations' not in steps:
+    head, classes = _least_classes(cfg)
+    for path, dataset in walk_loaders(cfg):
+        steps = {type_name(step): step for step in dataset.get('pipeline') or () if isinstance(step, dict)}
+        if 'LoadAnnotations' not in steps or classes is None:
             continue
+        kept = steps.get('IgnoreOtherLabels')
+        if kept and kept['num_classes'] > classes:
+            return (
+                f'{path}.pipeline: IgnoreOtherLabels keeps the labels below {kept["num_classes"]}, but '
+                f'{head}.num_classes is {classes}; give both the number of classes.'
+            )
         pairs, reduce_zero_label = _pairs(cfg, dataset)
-        classes = _ALL_LABELS if 'IgnoreOtherLabels' in steps else _num_classes(cfg)
-        if not pairs or classes is None:
+        if not pairs:
             continue
         report = Report()
-        check_pairs(report, pairs, classes, reduce_zero_label=reduce_zero_label, progress=True)
+        known = _ALL_LABELS if kept else classes
+        check_pairs(report, pairs, known, reduce_zero_label=reduce_zero_label, progress=True)
         if report.problems:
-            return f'{path}: {report.problems[0]}'
+            return f'{path} (for {head}.num_classes={classes}): {report.problems[0]}'
     return None
 
 
@@ -61,7 +67,12 @@ def _pairs(cfg: Config, dataset: dict) -> tuple[list[tuple[Path, Path]], bool]:
     return pairs, bool(getattr(built, 'reduce_zero_label', False))
 
 
-def _num_classes(cfg: Config) -> int | None:
-    heads = (cfg.get('model') or {}).get('decode_head')
-    head = heads[-1] if isinstance(heads, list) else heads
-    return head.get('num_classes') if isinstance(head, dict) else None
+def _least_classes(cfg: Config) -> tuple[str, int | None]:
+    """The head with the fewest classes, which is the first to meet a label that it does not have."""
+    heads = [
+        (entry['num_classes'], path)
+        for path, entry in walk_dicts(cfg.get('model'), 'model')
+        if path.startswith(('model.decode_head', 'model.auxiliary_head')) and isinstance(entry.get('num_classes'), int)
+    ]
+    classes, path = min(heads, default=(None, ''))
+    return path, classes

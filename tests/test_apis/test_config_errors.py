@@ -3,7 +3,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
 from mim_plugin.apis.config_errors import check_top_level_keys, explain_build_errors, read_config
-from mim_plugin.errors import ConfigError
+from mim_plugin.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,20 @@ def test_missing_argument_names_key(in_scope):
 def test_errors_of_the_program_pass(error):
     with pytest.raises(type(error)), explain_build_errors(Config(dict(model=dict(type='IBOT')))):
         raise error
+
+
+@pytest.mark.parametrize('data_root', ['data/ade', '/data/ade/'])
+def test_data_that_are_not_there(data_root):
+    cfg = Config(dict(val_dataloader=dict(dataset=dict(dataset=dict(type='A', data_root=data_root)))))
+    missing = f'{data_root.rstrip("/")}/images'
+    key = 'val_dataloader.dataset.dataset'
+    start = f'{missing} does not exist, where {key} looks for its data; put them or a link there'
+    with pytest.raises(DataError) as caught, explain_build_errors(cfg):
+        raise FileNotFoundError(2, 'No such file or directory', missing)
+    assert str(caught.value) == f'{start}, or set {key}.data_root.'
+    cfg.data_root = data_root
+    with pytest.raises(DataError, match='or give --cfg-options data_root=DIR'), explain_build_errors(cfg):
+        raise FileNotFoundError(2, 'No such file or directory', missing)
+    for other in (FileNotFoundError('Caught'), FileNotFoundError(2, 'No such file or directory', 'data/adept')):
+        with pytest.raises(FileNotFoundError), explain_build_errors(cfg):
+            raise other
