@@ -1,0 +1,63 @@
+"""Settings of a backbone that its parameters do not show and its file may tell: heads of attention, and epsilon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mim_plugin.checkpoints.export import model_config_of
+
+__all__ = ['with_told_settings']
+
+
+def with_told_settings(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that were inferred from parameters, corrected by what a file says.
+
+    Asked are, in this order: the settings in a converted file, the config in an exported file, a training
+    checkpoint's config, and the ``config.json`` of Hugging Face.
+
+    Args:
+        config: Of our backbone, see :func:`mim_plugin.checkpoints.formats.traits.backbone_config`.
+        checkpoint: What was read from the file.
+    """
+    arch = config.get('arch', {})
+    if not isinstance(arch.get('num_heads'), int):
+        return dict(config)
+    meta = checkpoint.get('meta') if isinstance(checkpoint.get('meta'), Mapping) else {}
+    stored = _parsed(meta.get('config'))
+    models = [_parsed(meta.get('backbone')), _backbone(stored), _backbone(model_config_of(checkpoint)), _ours(stored)]
+    told = next((model for model in models if model), {})
+    told_arch = told.get('arch')
+    told_arch = told_arch if isinstance(told_arch, Mapping) else {}
+    config = dict(config)
+    if told_arch.get('embed_dims') == arch['embed_dims'] and isinstance(told_arch.get('num_heads'), int):
+        config['arch'] = {**arch, 'num_heads': told_arch['num_heads']}
+    if isinstance(told.get('norm_eps'), float):
+        config['norm_eps'] = told['norm_eps']
+    return config
+
+
+def _parsed(text: Any) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _backbone(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The backbone of an algorithm's config."""
+    model = config.get('model')
+    backbone = model.get('backbone') if isinstance(model, Mapping) else None
+    return backbone if isinstance(backbone, Mapping) else {}
+
+
+def _ours(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a ``config.json`` of Hugging Face says, in our words."""
+    if 'model_type' not in config:
+        return {}
+    defaults = {'hidden_size': 768, 'num_attention_heads': 12}
+    dims, heads = (config.get(key, default) for key, default in defaults.items())
+    eps = config.get('layer_norm_eps', 1e-6 if 'dinov2' in str(config['model_type']) else 1e-12)
+    return {'arch': {'embed_dims': dims, 'num_heads': heads}, 'norm_eps': float(eps)}
