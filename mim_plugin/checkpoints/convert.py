@@ -14,13 +14,16 @@ import torch
 from torch import Tensor
 
 from mim_plugin.checkpoints.contents import state_dict_of
+from mim_plugin.checkpoints.download import check_hash
 from mim_plugin.checkpoints.export import write_state
 from mim_plugin.checkpoints.formats import ibot
 from mim_plugin.checkpoints.formats.base import Applied, Change, Format, Rule, apply_rules
 from mim_plugin.checkpoints.formats.registry import by_name, format_of, format_of_folder
-from mim_plugin.checkpoints.formats.traits import backbone_config, below
+from mim_plugin.checkpoints.formats.traits import TABLE, backbone_config, below, has, is_swin
+from mim_plugin.checkpoints.geometry import Geometry
 from mim_plugin.checkpoints.read import read_checkpoint
 from mim_plugin.checkpoints.report import ConversionReport, rows_of
+from mim_plugin.checkpoints.settings import with_told_settings
 from mim_plugin.errors import CheckpointError
 from mim_plugin.version import __version__
 
@@ -63,6 +66,7 @@ def convert(
     verify: bool = False,
     with_training_state: bool = False,
     allow_unsafe: bool = False,
+    geometry: Geometry | None = None,
 ) -> ConversionReport:
     """Convert a checkpoint between any two families of :mod:`mim_plugin.checkpoints.formats`.
 
@@ -84,6 +88,7 @@ def convert(
             and raise when patch tokens differ by more than 1e-5 of the largest.
         with_training_state: Carry what the file has besides tensors (optimizer, scaler, epoch, ...), as it is.
         allow_unsafe: See :func:`mim_plugin.checkpoints.read_checkpoint`.
+        geometry: Another image size, patch size, number of channels or kind of relative bias.
 
     Returns:
         The report.
@@ -96,9 +101,11 @@ def convert(
     if src.resolve() == dst.resolve():
         raise CheckpointError(f'{src} would be overwritten by what it is converted to; name another target.')
     source_format = by_name(from_format) if from_format else format_of_folder(src) if src.is_dir() else None
-    checkpoint = source_format.load(src) if source_format else read_checkpoint(src, allow_unsafe)
+    if src.is_file():
+        check_hash(src)
+    checkpoint = source_format.load(src) if source_format and src.is_dir() else read_checkpoint(src, allow_unsafe)
     try:
-        converted = convert_state(checkpoint, from_format, to_format, allow_missing, allow_unused, part)
+        converted = convert_state(checkpoint, from_format, to_format, allow_missing, allow_unused, part, geometry)
     except CheckpointError as error:
         raise CheckpointError(f'{src}: {error}') from error
     done = converted.report
@@ -118,19 +125,23 @@ def convert_state(
     allow_missing: Sequence[str] = (),
     allow_unused: Sequence[str] = (),
     part: str | None = None,
+    geometry: Geometry | None = None,
 ) -> Converted:
     """Convert what is in a file; see :func:`convert`."""
     if part not in (None, 'teacher', 'student'):
         raise CheckpointError(f"part={part!r} is unknown; use 'teacher' or 'student'.")
     source, others = flat(checkpoint)
+    _refuse_inflated(source)
     theirs = by_name(from_format) if from_format else format_of(source)
     target_format = by_name(to_format)
     read = apply_rules(theirs.rules(source), source)
     if read.left:
         raise CheckpointError(f'{theirs.title} knows no {_listed(read.left)}; name another format with --from.')
     chosen = _one_network(read.state, part, target_format)
-    config, absent = _completed(chosen.state)
-    whole = chosen.state | absent
+    moved = apply_rules((*(geometry or Geometry()).rules(chosen.state), Rule('*', '*')), chosen.state)
+    config, absent = _completed(moved.state, _grid_after(geometry, chosen.state) if geometry else None)
+    config = with_told_settings(config, checkpoint)
+    whole = moved.state | absent
     written = apply_rules(target_format.rules(whole, writing=True), whole, writing=True)
     if written.left:
         raise CheckpointError(f'{target_format.title} has no rule for {_listed(written.left)} (our names).')
@@ -138,10 +149,11 @@ def convert_state(
     missing = [name for name, sources in made_of.items() if absent.keys() & set(sources)]
     state = {name: value for name, value in written.state.items() if name not in missing}
     steps = [step for step in written.steps if not absent.keys() & set(step.sources)]
-    rows = rows_of((read.steps, chosen.steps), steps, source, state)
+    rows = rows_of((read.steps, chosen.steps, moved.steps), steps, source, state)
     report = ConversionReport('', '', theirs.name, target_format.name, rows, missing, sorted(map(str, others)))
+    report.geometry = str(geometry or '')
     _check(report, allow_missing, [*allow_unused, *_left_by_choice(part, read.state)])
-    return Converted(state, chosen.state, config, report, theirs, target_format)
+    return Converted(state, moved.state, config, report, theirs, target_format)
 
 
 def flat(checkpoint: Mapping[str, Any]) -> tuple[State, dict[str, Any]]:
@@ -163,6 +175,17 @@ def flat(checkpoint: Mapping[str, Any]) -> tuple[State, dict[str, Any]]:
             state |= {f'{key}.{name.removeprefix("module.")}': tensor for name, tensor in tensors.items()}
     carried = others.pop(TRAINING_STATE, {})
     return state, {**others, **carried}
+
+
+def _refuse_inflated(state: State) -> None:
+    """A few stored numbers can claim to be a tensor of any size, which a copy then fills the memory with."""
+    for name, value in state.items():
+        claimed, stored = value.numel() * value.element_size(), value.untyped_storage().nbytes()
+        if claimed > max(100 * stored, 1 << 28):
+            raise CheckpointError(
+                f'{name} claims {claimed:,} bytes, of which the file has {stored:,}; do not use the file, '
+                'and download it again from where it was published.'
+            )
 
 
 def _one_network(ours: State, part: str | None, target: Format) -> Applied:
@@ -193,7 +216,15 @@ def _left_by_choice(part: str | None, ours: Mapping[str, Tensor]) -> list[str]:
     return [*other[part], 'loss_module.*', 'ibot_loss.*', 'dino_loss.*']
 
 
-def _completed(ours: State) -> tuple[dict[str, Any], State]:
+def _grid_after(geometry: Geometry, ours: State) -> tuple[int, int] | None:
+    """Rows and columns of patches, which weights of a rectangle do not tell; None where they are not in them."""
+    backbone = below(ours, 'backbone.') or below(ours, 'tokenizer.backbone.')
+    if not has(backbone, TABLE, 'pos_embed') or is_swin(backbone):
+        return None
+    return geometry.grid(backbone_config(backbone))
+
+
+def _completed(ours: State, grid: tuple[int, int] | None = None) -> tuple[dict[str, Any], State]:
     """Settings of the backbone, and zeros for the parameters of such backbones that the state dict lacks.
 
     Raises:
@@ -206,7 +237,7 @@ def _completed(ours: State) -> tuple[dict[str, Any], State]:
         backbone = below(ours, prefix)
         if not backbone:
             continue
-        config = backbone_config(backbone)
+        config = backbone_config(backbone, grid)
         with torch.device('meta'):
             wanted = MODELS.build(dict(config)).state_dict()
         extra = [name for name in backbone if name not in wanted]
@@ -252,38 +283,48 @@ def _listed(names: Sequence[str], limit: int = 8) -> str:
 
 def _verify(converted: Converted, source: State, tolerance: float = 1e-5) -> None:
     """Compare outputs; the report says of what."""
-    from mim_plugin.checkpoints.formats.ours import OursFormat
-
     if not converted.config:
         raise CheckpointError('there is no backbone whose outputs could be compared; leave out --verify.')
-    config, size = converted.config, converted.config['img_size']
-    images = torch.randn(2, config['in_channels'], size, size, generator=torch.Generator().manual_seed(0))
-    network = converted.ours
-    if any(name.startswith('tokenizer.') for name in network):
-        network = below(network, 'tokenizer.')
-    network = {name: value.float() for name, value in network.items()}
-    config = backbone_config(below(network, 'backbone.'))
-    expected = OursFormat().outputs(network, config, images)
+    config, verified = converted.config, converted.report.verified
+    size = config['img_size']
+    sides = (size, size) if isinstance(size, int) else size
+    images = torch.randn(2, config['in_channels'], *sides, generator=torch.Generator().manual_seed(0))
+    network = below(converted.ours, 'tokenizer.') or converted.ours
+    expected = by_name('mim_plugin').outputs(_single(network), config, images)
     if not expected.isfinite().all():
         raise CheckpointError('our backbone gives numbers that are not finite with these weights.')
-    converted.report.verified.append(f'our {config["type"]} takes the weights; patch tokens are finite')
-    sides = ((converted.source_format, source), (converted.target_format, converted.state))
-    for family, state in [side for side in sides if side[0].name != 'mim_plugin']:
-        try:
-            found = family.outputs({name: value.float() if value.is_floating_point() else value
-                                    for name, value in state.items()}, config, images)  # fmt: skip
-        except NotImplementedError as error:
-            converted.report.verified.append(f'not against {family.name}, {error}')
-            continue
-        except ImportError as error:
-            raise CheckpointError(f'--verify needs the package of {family.title} ({error}); install it.') from error
-        difference = float((found - expected).abs().max() / expected.abs().max())
-        if not difference <= tolerance:
-            raise CheckpointError(
-                f'patch tokens of {family.title} differ from ours by {difference:.1e} of the largest, more than '
-                f'{tolerance:.0e}; nothing was written.'
-            )
-        converted.report.verified.append(f'patch tokens of {family.title} agree with ours within {difference:.1e}')
+    verified.append(f'our {config["type"]} takes the weights; patch tokens are finite')
+    families = [(converted.target_format, converted.state)]
+    if converted.report.geometry:
+        verified.append(f'not against {converted.source_format.name}, whose sizes are others')
+    else:
+        families.insert(0, (converted.source_format, source))
+    for family, state in families:
+        if family.name != 'mim_plugin':
+            verified.append(_compared(family, _single(state), config, images, expected, tolerance))
+
+
+def _compared(
+    family: Format, state: State, config: Mapping[str, Any], images: Tensor, expected: Tensor, tolerance: float
+) -> str:
+    """How far the outputs of a family's class are from ours."""
+    try:
+        found = family.outputs(state, config, images)
+    except NotImplementedError as error:
+        return f'not against {family.name}: {error}'
+    except ImportError as error:
+        raise CheckpointError(f'--verify needs the package of {family.title} ({error}); install it.') from error
+    difference = float((found - expected).abs().max() / expected.abs().max())
+    if not difference <= tolerance:
+        raise CheckpointError(
+            f'patch tokens of {family.title} differ from ours by {difference:.1e} of the largest, more than '
+            f'{tolerance:.0e}; nothing was written.'
+        )
+    return f'patch tokens of {family.title} agree with ours within {difference:.1e} of the largest'
+
+
+def _single(state: State) -> State:
+    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
 
 
 def _write(converted: Converted, dst: Path, others: Mapping[str, Any]) -> None:

@@ -40,6 +40,8 @@ __all__ = [
 UNSAFE_VARIABLE = 'MIM_PLUGIN_ALLOW_UNSAFE_CHECKPOINTS'
 # Who reads for mmengine, 'mim_plugin' or 'mmengine': the way back, see docs/loading.md.
 READER_VARIABLE = 'MIM_PLUGIN_READER'
+# Torch does not compress what it saves, and numbers of a trained network hardly compress.
+_MOST_EXPANSION = 50
 # Key of a .safetensors file's table of strings under which what is no string lies as JSON.
 META_KEY = 'mim_plugin.meta'
 
@@ -158,10 +160,17 @@ def _unpickle(path: Path, allow_unsafe: bool, map_location: Any) -> Any:
 
 
 def refuse_torchscript(path: Path) -> None:
-    """Raise a CheckpointError for a zip archive that holds a program."""
+    """Raise a CheckpointError for a zip archive that holds a program, or next to nothing that unpacks to a lot."""
     with zipfile.ZipFile(path) as archive:
-        if any(name.endswith('constants.pkl') for name in archive.namelist()):
-            raise CheckpointError(f'{path} is a TorchScript program, not a checkpoint; save its state_dict() instead.')
+        entries = archive.infolist()
+    if any(entry.filename.endswith('constants.pkl') for entry in entries):
+        raise CheckpointError(f'{path} is a TorchScript program, not a checkpoint; save its state_dict() instead.')
+    size, unpacked = path.stat().st_size, sum(entry.file_size for entry in entries)
+    if unpacked > _MOST_EXPANSION * size:
+        raise CheckpointError(
+            f'{path} ({size:,} bytes) would unpack to {unpacked:,} bytes, as no weights do; '
+            'do not use it, and download the file again from where it was published.'
+        )
 
 
 def damaged(path: Path) -> CheckpointError:

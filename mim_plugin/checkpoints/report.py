@@ -56,6 +56,7 @@ class ConversionReport:
         training_state: Entries of the file besides tensors (optimizer, epoch, ...).
         carried: Whether they are in the target.
         verified: What was compared, with the largest difference; empty when nothing was.
+        geometry: What was changed besides names.
     """
 
     source: str
@@ -67,6 +68,7 @@ class ConversionReport:
     training_state: list[str] = field(default_factory=list)
     carried: bool = False
     verified: list[str] = field(default_factory=list)
+    geometry: str = ''
 
     @property
     def lost(self) -> list[str]:
@@ -75,7 +77,13 @@ class ConversionReport:
 
     @property
     def kind(self) -> str:
-        """'lossy', 'same outputs' (values were merged, added or dropped, and do not come back) or 'lossless'."""
+        """In a word: how much of the source is in the target.
+
+        'changed' (other sizes were asked for), 'lossy', 'same outputs' (values were merged, added or dropped, and do
+        not come back) or 'lossless'.
+        """
+        if self.geometry:
+            return 'changed'
         if self.lost or self.missing:
             return 'lossy'
         return 'lossless' if all(row.reversible for row in self.rows) else 'same outputs'
@@ -91,7 +99,8 @@ class ConversionReport:
         path.write_text(self.to_json() + '\n', encoding='utf-8')
 
     def __str__(self) -> str:
-        lines = [f'{self.source} ({self.from_format}) -> {self.target} ({self.to_format}): {self.kind}', '']
+        kind = self.kind + (f' ({self.geometry})' if self.geometry else '')
+        lines = [f'{self.source} ({self.from_format}) -> {self.target} ({self.to_format}): {kind}', '']
         lines += _table(_grouped(self.rows))
         counts = {state: sum(len(row.source) for row in self.rows if row.state == state) for state in _STATES}
         written = {name for row in self.rows for name in row.target}

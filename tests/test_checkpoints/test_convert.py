@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from mim_plugin.checkpoints import convert, load_pretrained, read_checkpoint
 from mim_plugin.checkpoints.convert import convert_state, flat
+from mim_plugin.checkpoints.download import sha256_of
 from mim_plugin.checkpoints.formats.registry import by_name
 from mim_plugin.checkpoints.matrix import KINDS, cells, sample
 from mim_plugin.errors import CheckpointError
@@ -171,6 +172,17 @@ def test_other_mistakes(tmp_path):
     ):
         with pytest.raises(CheckpointError, match=message):
             convert(**{'src': tmp_path / 'a.pth', 'dst': tmp_path / 'b.pth', **arguments})
+
+
+def test_a_name_with_a_hash_and_a_tensor_without_numbers(tmp_path):
+    torch.save(sample('ViT'), tmp_path / 'vit-00000000.pth')
+    with pytest.raises(CheckpointError, match='is not the file that was published'):
+        convert(tmp_path / 'vit-00000000.pth', tmp_path / 'b.pth')
+    (tmp_path / 'vit-00000000.pth').rename(tmp_path / f'vit-{sha256_of(tmp_path / "vit-00000000.pth")[:8]}.pth')
+    convert(*tmp_path.glob('vit-*.pth'), tmp_path / 'b.pth')
+    torch.save({**sample('ViT'), 'backbone.cls_token': torch.zeros(1).expand(1, 1, 1 << 40)}, tmp_path / 'c.pth')
+    with pytest.raises(CheckpointError, match=r'cls_token claims 4,398,046,511,104 bytes, of which the file has 4'):
+        convert(tmp_path / 'c.pth', tmp_path / 'd.pth')
 
 
 def test_verify_finds_a_wrong_value(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@ import fractions
 import os
 import pathlib
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -110,6 +111,16 @@ def test_what_is_no_checkpoint_is_said_in_words(tmp_path, content, words):
     (tmp_path / 'a.pth').write_bytes(content)
     with pytest.raises(CheckpointError, match=words):
         read_checkpoint(tmp_path / 'a.pth')
+
+
+def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path):
+    torch.save({'w': torch.zeros(1 << 20)}, tmp_path / 'a.pth')
+    with zipfile.ZipFile(tmp_path / 'a.pth') as plain, \
+            zipfile.ZipFile(tmp_path / 'b.pth', 'w', zipfile.ZIP_DEFLATED) as packed:  # fmt: skip
+        for entry in plain.infolist():
+            packed.writestr(entry.filename, plain.read(entry))
+    with pytest.raises(CheckpointError, match=r'b\.pth \([\d,]+ bytes\) would unpack to 4,\d+,\d+ bytes'):
+        read_checkpoint(tmp_path / 'b.pth')
 
 
 def test_missing_files_and_folders(tmp_path):

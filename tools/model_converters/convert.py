@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from mim_plugin.apis.run import run_tool
 from mim_plugin.checkpoints import convert
+from mim_plugin.checkpoints.geometry import Geometry
+from mim_plugin.errors import ConfigError
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -30,11 +32,25 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--verify', action='store_true', help='compare outputs with those of their classes first')
     parser.add_argument('--with-training-state', action='store_true', help='carry the optimizer and the like')
     parser.add_argument('--allow-unsafe', action='store_true', help='unpickle anything, which may run code in the file')
+    sizes = parser.add_argument_group('other sizes', 'what the weights are changed to')
+    sizes.add_argument('--img-size', type=int, nargs='+', metavar='N', help='pixels: a side, or height and width')
+    sizes.add_argument('--patch-size', type=int, metavar='N', help='pixels')
+    sizes.add_argument('--in-channels', type=int, metavar='N', help='of the images')
+    sizes.add_argument('--relative-bias', choices=('shared', 'per_block'), help='one table, or one for each block')
+    sizes.add_argument(
+        '--position-rule', default='size', metavar='RULE', help='size, ibot (offset of 0.1) or bilinear [%(default)s]'
+    )
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    print(convert(**vars(parse_args(argv))))
+    args = vars(parse_args(argv))
+    sizes = {key: args.pop(key) for key in ('patch_size', 'in_channels', 'relative_bias', 'position_rule')}
+    size = args.pop('img_size')
+    if size is not None and len(size) > 2:
+        raise ConfigError(f'--img-size takes one or two numbers, not {len(size)}.')
+    img_size = size[0] if size and len(size) == 1 else size and tuple(size)
+    print(convert(**args, geometry=Geometry(img_size=img_size, **sizes)))
 
 
 if __name__ == '__main__':

@@ -37,7 +37,7 @@ def is_swin(state: Mapping[str, Tensor]) -> bool:
     return any(re.match(r'(tokenizer\.)?(backbone\.)?stages\.\d+\.blocks\.', name) for name in state)
 
 
-def backbone_config(backbone: Mapping[str, Tensor]) -> dict[str, Any]:
+def backbone_config(backbone: Mapping[str, Tensor], grid: tuple[int, int] | None = None) -> dict[str, Any]:
     """Settings of our backbone with these parameters.
 
     Heads of attention leave no trace in the parameters of a plain transformer: one for 64 channels is taken, as
@@ -45,16 +45,17 @@ def backbone_config(backbone: Mapping[str, Tensor]) -> dict[str, Any]:
 
     Args:
         backbone: Our names, without prefix.
+        grid: Rows and columns of patches, if known; a square otherwise.
 
     Raises:
         CheckpointError: No backbone, or one whose form cannot be told.
     """
     if 'patch_embed.projection.weight' not in backbone:
         raise CheckpointError('The checkpoint has no backbone: patch_embed.projection.weight is not in it.')
-    return _swin(backbone) if is_swin(backbone) else _vit(backbone)
+    return _swin(backbone) if is_swin(backbone) else _vit(backbone, grid)
 
 
-def _vit(state: Mapping[str, Tensor]) -> dict[str, Any]:
+def _vit(state: Mapping[str, Tensor], grid: tuple[int, int] | None) -> dict[str, Any]:
     projection = state['patch_embed.projection.weight']
     dims, patch = projection.shape[0], projection.shape[-1]
     hidden = state.get('layers.0.ffn.layers.0.0.weight')
@@ -67,15 +68,20 @@ def _vit(state: Mapping[str, Tensor]) -> dict[str, Any]:
         'num_heads': table.shape[1] if table is not None else dims // 64 if dims % 64 == 0 else 1,
         'feedforward_channels': hidden.shape[0],
     }
-    grid = _square(state['pos_embed'].shape[1] - 1, 'positions') if 'pos_embed' in state else None
-    if grid is None and table is not None:
-        grid = (_square(len(table) - 3, 'rows of a relative bias') + 1) // 2
+    side = None
+    if grid is None and 'pos_embed' in state:
+        side = _square(state['pos_embed'].shape[1] - 1, 'positions')
+    elif grid is None and table is not None:
+        side = (_square(len(table) - 3, 'rows of a relative bias') + 1) // 2
+    img_size = 224 if side is None else side * patch
+    if grid is not None:
+        img_size = grid[0] * patch if grid[0] == grid[1] else (grid[0] * patch, grid[1] * patch)
     shared, own = f'rel_pos_bias.{TABLE}' in state, has(state, f'attn.{TABLE}')
     qv, mean_pooling = has(state, 'attn.q_bias'), 'ln2.weight' in state
     return {
         'type': 'MIMVisionTransformer',
         'arch': arch,
-        'img_size': 224 if grid is None else grid * patch,
+        'img_size': img_size,
         'patch_size': patch,
         'in_channels': projection.shape[1],
         'num_registers': state['reg_token'].shape[1] if 'reg_token' in state else 0,
