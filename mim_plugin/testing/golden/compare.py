@@ -71,13 +71,34 @@ def compare_quantity(case: str, name: str, ours: Any, stored: Quantity) -> Line:
 
 
 def compare_fact(case: str, key: str, ours: Any, stored: Any) -> Line:
-    """Compare an exact fact; numbers may differ by rounding (1e-9 of their value)."""
+    """Compare an exact fact; numbers may differ by rounding (1e-9 of their value). The error counts mismatches.
+
+    Args:
+        case: Name of the case.
+        key: Name of the fact.
+        ours: Our value, or a rule that is asked about the stored one: whether it is right, or how much of it is not.
+        stored: The stored value.
+    """
     if ours is None and stored is not None:
         return Line(case, f'expected/{key}', 1.0, 1.0, 0.0, 0.0, False, 'not computed')
-    ok = ours(stored) if isinstance(ours, Callable) else _equal(ours, stored)
-    error = 0.0 if ok else 1.0
-    note = None if ok else f'got {_short(ours)} instead of {_short(stored)}'
-    return Line(case, f'expected/{key}', error, error, 0.0, 0.0, bool(ok), note)
+    if isinstance(ours, Callable):
+        verdict = ours(stored)
+        counted = isinstance(verdict, int) and not isinstance(verdict, bool)
+        error = float(verdict if counted else not verdict)
+    else:
+        error = float(_mismatches(ours, stored))
+    note = None if error == 0 else f'got {_short(ours)} instead of {_short(stored)}'
+    return Line(case, f'expected/{key}', error, error, 0.0, 0.0, error == 0, note)
+
+
+def _mismatches(ours: Any, stored: Any) -> int:
+    """Number of entries that differ, of a dict or list; else 0 or 1."""
+    if isinstance(stored, dict) and isinstance(ours, dict):
+        both = ours.keys() & stored.keys()
+        return sum(not _equal(ours[key], stored[key]) for key in both) + len(ours.keys() ^ stored.keys())
+    if isinstance(stored, (list, tuple)) and isinstance(ours, (list, tuple)):
+        return sum(not _equal(a, b) for a, b in zip(ours, stored)) + abs(len(ours) - len(stored))
+    return int(not _equal(ours, stored))
 
 
 def _equal(ours: Any, stored: Any) -> bool:

@@ -15,6 +15,7 @@ from mim_plugin.testing.golden.handlers.evaluation import eval_knn, eval_linear_
 from mim_plugin.testing.golden.handlers.ibot_loss import ibot_loss, ibot_loss_distributed
 from mim_plugin.testing.golden.handlers.ibot_model import ibot_forward, ibot_head
 from mim_plugin.testing.golden.handlers.ibot_step import ibot_step
+from mim_plugin.testing.golden.handlers.keys import keys_beit, keys_ibot
 from mim_plugin.testing.golden.handlers.layer_decay import param_groups_beit
 from mim_plugin.testing.golden.handlers.masks import masks_beit, masks_ibot
 from mim_plugin.testing.golden.handlers.optimizer import ibot_lars, param_groups_ibot
@@ -48,6 +49,8 @@ HANDLERS: dict[str, Callable[[Case], Answers]] = {
     'ibot_swin_step': ibot_step,
     'ibot_vit_forward': ibot_forward,
     'ibot_vit_step': ibot_step,
+    'keys_beit': keys_beit,
+    'keys_ibot': keys_ibot,
     'masks_beit': masks_beit,
     'masks_ibot': masks_ibot,
     'param_groups_beit': param_groups_beit,

@@ -1,0 +1,102 @@
+"""Files with the names of the published ones at full size, with numbers that all differ.
+
+That every list is read, loaded and written back is checked by ``tests/test_golden.py``; here the smaller ones also run.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from mim_plugin.checkpoints import contents_of, convert, load_pretrained, read_checkpoint
+from mim_plugin.checkpoints.convert import flat
+from mim_plugin.errors import CheckpointError
+from mim_plugin.registry import MODELS
+from mim_plugin.testing.golden import load_case, run_case
+from mim_plugin.testing.golden.handlers.keys import beit_model, file_of_ibot, ibot_algorithm, state_of_beit
+from tests.test_checkpoints.tiny import assert_same
+
+GOLDEN = Path(__file__).parents[1] / 'golden'
+
+
+def random(name, shape, dtype):
+    return torch.randn(shape).abs().mul_(0.02).to(dtype)
+
+
+def there_and_back(checkpoint, folder, family, middle):
+    """The tensors of a file before, and after a conversion to ours and back."""
+    torch.save(checkpoint, folder / 'published.pth')
+    convert(folder / 'published.pth', folder / f'ours{middle}')
+    convert(folder / f'ours{middle}', folder / 'back.pth', to_format=family)
+    return read_checkpoint(folder / 'published.pth'), read_checkpoint(folder / 'back.pth')
+
+
+@pytest.mark.parametrize(
+    ('name', 'middle'), [('vits16', '.pth'), ('vits16_default_heads', '.safetensors'), ('swint7', '.pth')]
+)
+def test_a_full_file_of_ibot(name, middle, tmp_path):
+    torch.manual_seed(0)
+    case = load_case(GOLDEN / f'keys_ibot_{name}')
+    before, after = there_and_back(file_of_ibot(case.settings, case.expected, random), tmp_path, 'ibot', middle)
+    for part in ('student', 'teacher', 'ibot_loss'):
+        assert before[part].keys() == after[part].keys()
+        assert_same(before[part], after[part])
+    model = MODELS.build(ibot_algorithm(case.settings)).eval()
+    load_pretrained(model, before, logger=None)
+    with torch.no_grad():
+        tokens = model.tokenizer.backbone.forward_tokens(torch.randn(1, 3, 224, 224))
+        assert all(scores.isfinite().all() for scores in model.tokenizer.head(tokens))
+
+
+def test_a_fine_tuned_file_of_beit(tmp_path):
+    torch.manual_seed(0)
+    models = load_case(GOLDEN / 'keys_beit_finetune').expected['models']
+    (keys,) = [entry['keys'] for title, entry in models.items() if title.startswith('beit_base_patch16_384')]
+    before, after = there_and_back({'model': state_of_beit(keys, random)}, tmp_path, 'beit', '.pth')
+    assert list(flat(after)[0].keys() ^ keys.keys()) == []
+    assert_same(before['model'], after['model'])
+    model = MODELS.build(beit_model(contents_of(before).teacher)).eval()
+    load_pretrained(model, before, logger=None)
+    with torch.no_grad():
+        assert model(torch.randn(1, 3, 384, 384)).isfinite().all()
+
+
+def changed(name, **namespace):
+    case = load_case(GOLDEN / name)
+    case.settings['namespace'] |= namespace
+    return case
+
+
+@pytest.mark.parametrize(
+    ('namespace', 'wrong'),
+    [
+        ({'norm_last_layer': True}, {'optimizer'}),  # frozen scales are not in the optimizer
+        ({'act_in_head': 'relu'}, set()),  # leaves no trace in a file
+    ],
+    ids=str,
+)
+def test_options_of_the_run_count(namespace, wrong):
+    lines = run_case(changed('keys_ibot_vits16', **namespace))
+    assert {line.quantity.removeprefix('expected/') for line in lines if not line.ok} == wrong
+
+
+@pytest.mark.parametrize('namespace', [{'patch_size': 8}, {'out_dim': 4096}, {'norm_in_head': 'bn'}], ids=str)
+def test_a_file_of_another_run_does_not_fit(namespace):
+    with pytest.raises(CheckpointError, match='does not fit'):
+        run_case(changed('keys_ibot_vits16', **namespace))
+
+
+def test_the_error_is_the_number_of_mismatches():
+    case = load_case(GOLDEN / 'keys_ibot_vits16')
+    case.expected['number_of_values'] = {'student': 1, 'teacher': 2}
+    case.expected['top_level_entries'] = [*case.expected['top_level_entries'], 'centers', 'queue']
+    case.expected['args']['fields'].append('never_heard')  # is then in the file, too
+    errors = {line.quantity: line.max_abs_err for line in run_case(case)}
+    assert errors['expected/number_of_values'] == 2 and errors['expected/top_level_entries'] == 2
+    assert errors['expected/args'] == errors['expected/student'] == 0
+    case = load_case(GOLDEN / 'keys_beit_finetune')
+    (title, entry), *_ = case.expected['models'].items()
+    models = {title: {**entry, 'parameters': 7, 'entries': 8}}
+    (line, *_) = run_case(dataclasses.replace(case, expected={'models': models, 'top_level': {}}))[:1]
+    assert line.max_abs_err == 2
