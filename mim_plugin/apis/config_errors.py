@@ -48,6 +48,7 @@ _READ_ERRORS = (
 )
 # What reading annotations raises, empty ones too.
 _DATA_ERRORS = (AssertionError, LookupError, OSError, TypeError, ValueError)
+_NO_FILE = re.compile(r"No such file or directory: '(.+)'")
 _NOT_REGISTERED = re.compile(r'([\w.]+) is not in the (\w+)::([\w ]+) registry')
 _UNKNOWN_ARGUMENT = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING_ARGUMENT = re.compile(r'(\w+)(?:\.__init__)?\(\) missing \d+ required [\w-]+ arguments?: (.+)')
@@ -115,8 +116,10 @@ def _explain(cfg: Config, error: Exception) -> MIMError | None:
         return DataError(message)
     if isinstance(error, _DATA_ERRORS) and (message := explain_annotations(cfg)):
         return DataError(message)
-    if isinstance(error, FileNotFoundError) and (message := _explain_missing_data(cfg, str(error.filename or ''))):
-        return DataError(message)
+    # The loader's processes hand over the text of an error alone.
+    if isinstance(error, FileNotFoundError) and (found := _NO_FILE.search(str(error))):
+        message = _explain_missing_data(cfg, found[1])
+        return DataError(message) if message else None
     return None
 
 

@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from mim_plugin.apis.config_tree import type_name, walk_dicts, walk_loaders
 from mim_plugin.apis.doctor import operators_command
 from mim_plugin.errors import DataError
 
-__all__ = ['check_measured_objects', 'explain_annotations', 'explain_operators']
+__all__ = ['TrainedObjects', 'check_measured_objects', 'explain_annotations', 'explain_operators']
 
 _OPERATORS = re.compile(r'mmcv[./\\](_ext|ops)\b')
 
@@ -71,6 +73,29 @@ def check_measured_objects(cfg: Config, key: str) -> None:
             )
 
 
+class TrainedObjects(Hook):
+    """Refuses to train a detector on images none of which has an object: its losses would look well."""
+
+    def before_train(self, runner: Runner) -> None:
+        """Look for the first object.
+
+        Raises:
+            DataError: There is none.
+        """
+        dataset = runner.train_dataloader.dataset
+        if not hasattr(dataset, 'get_data_info') or not len(dataset):
+            return
+        for i in range(len(dataset)):
+            if dataset.get_data_info(i).get('instances', True):
+                return
+        metainfo = getattr(dataset, 'metainfo', {})
+        raise DataError(
+            f'{getattr(dataset, "ann_file", "The training data")} (train_dataloader.dataset.ann_file) has no object of '
+            f'the classes {_shorten(metainfo.get("classes", ()))}, so there is nothing to learn; annotate some, or set '
+            'metainfo.classes to the names of its categories.'
+        )
+
+
 def _fault(file: Path, dataset: dict) -> str | None:
     if not file.is_file():
         return 'does not exist; set data_root to the folder of the data set'
@@ -83,20 +108,28 @@ def _fault(file: Path, dataset: dict) -> str | None:
         return f'has no {", ".join(missing)}; annotations must have the layout of COCO'
     if not content['images']:
         return 'lists no images; write it again'
-    # mmdet's data set reads the area of an object, the metric both.
-    needed = ('area', 'iscrowd') if dataset.get('test_mode') else ('area',)
-    for note in content['annotations']:
-        if lacking := [key for key in needed if key not in note]:
-            return (
-                f'has objects without {" and ".join(lacking)}, the first with id {note.get("id")}; '
-                'tools/dataset_converters/check_dataset.py coco names all and says what to write'
-            )
+    if fault := _faulty_object(content, is_measured=bool(dataset.get('test_mode'))):
+        return f'{fault}; tools/dataset_converters/check_dataset.py coco names all and says what to write'
     named = {category['name']: category['id'] for category in content['categories']}
     classes = (dataset.get('metainfo') or {}).get('classes') or _coco_classes()
     known = {named[name] for name in classes if name in named}
     if not known:
         return f'has none of the classes {_shorten(classes)}; set metainfo.classes to some of {_shorten(named)}'
     return None if dataset.get('test_mode') else _nothing_left(content, known, dataset.get('filter_cfg') or {})
+
+
+def _faulty_object(content: dict, is_measured: bool) -> str | None:
+    """The first object that mmdet cannot read."""
+    sizes = {image['id']: [image.get('height'), image.get('width')] for image in content['images']}
+    # mmdet's data set reads the area, COCO's metric both.
+    needed = ('area', 'iscrowd') if is_measured else ('area',)
+    for note in content['annotations']:
+        if lacking := [key for key in needed if key not in note]:
+            return f'has objects without {" and ".join(lacking)}, the first with id {note.get("id")}'
+        mask, size = note.get('segmentation'), sizes.get(note.get('image_id'))
+        if isinstance(mask, dict) and size and mask.get('size') != size:
+            return f'has masks of another size than their image, the first with id {note.get("id")}'
+    return None
 
 
 def _nothing_left(content: dict, known: set[int], rules: dict) -> str | None:

@@ -28,7 +28,7 @@ from mim_plugin.apis.batch_norm import refuse_single_images, warn_of_lone_sync_b
 from mim_plugin.apis.config_errors import check_top_level_keys, explain_build_errors, read_config
 from mim_plugin.apis.config_scopes import settle_scopes
 from mim_plugin.apis.config_tree import move_data_root, type_name, walk_dicts
-from mim_plugin.apis.detection_errors import check_measured_objects
+from mim_plugin.apis.detection_errors import TrainedObjects, check_measured_objects
 from mim_plugin.apis.token_caches import check_token_caches
 from mim_plugin.engine.unwrap import unwrap
 from mim_plugin.errors import CheckpointError, ConfigError, MIMError
@@ -117,6 +117,7 @@ def train(cfg: Config) -> Runner:
     check_token_caches(cfg)
     check_measured_objects(cfg, 'val_evaluator')
     runner = build_runner(cfg)
+    runner.register_hook(TrainedObjects())
     with explain_build_errors(cfg), refuse_single_images(runner.model, cfg):
         runner.train()
     return runner

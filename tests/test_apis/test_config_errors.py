@@ -93,6 +93,8 @@ def test_data_that_are_not_there(data_root):
     cfg.data_root = data_root
     with pytest.raises(DataError, match='or give --cfg-options data_root=DIR'), explain_build_errors(cfg):
         raise FileNotFoundError(2, 'No such file or directory', missing)
+    with pytest.raises(DataError, match=f'^{missing} does not exist'), explain_build_errors(cfg):
+        raise FileNotFoundError(f"Caught FileNotFoundError in process 0.\nNo such file or directory: '{missing}'")
     for other in (FileNotFoundError('Caught'), FileNotFoundError(2, 'No such file or directory', 'data/adept')):
         with pytest.raises(FileNotFoundError), explain_build_errors(cfg):
             raise other

@@ -5,12 +5,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
 
 from mim_plugin.apis.config_errors import explain_build_errors
-from mim_plugin.apis.detection_errors import check_measured_objects, explain_annotations, explain_operators
+from mim_plugin.apis.detection_errors import (
+    TrainedObjects,
+    check_measured_objects,
+    explain_annotations,
+    explain_operators,
+)
 from mim_plugin.apis.run import prepare_config, train
 from mim_plugin.errors import ConfigError, DataError
 from mim_plugin.testing.coco_images import write_coco_folder
@@ -98,6 +104,38 @@ def test_objects_without_what_mmdet_reads(dataset, key, test_mode, blamed):
         assert message.endswith('check_dataset.py coco names all and says what to write.')
     else:
         assert message is None
+
+
+def test_run_lengths_of_another_size(dataset):
+    notes = json.loads((Path(dataset['data_root']) / 'train.json').read_text())['annotations']
+    notes[1]['segmentation'] = dict(size=[10, 10], counts=[0, 100])
+    change(dataset, annotations=notes)
+    assert f'masks of another size than their image, the first with id {notes[1]["id"]}; tools/' in explain(dataset)
+
+
+class Infos(list):
+    """A data set that is its entries."""
+
+    ann_file, metainfo = 'data/train.json', dict(classes=('nut', 'screw'))
+
+    def get_data_info(self, i):
+        return self[i]
+
+
+def before_train(dataset):
+    TrainedObjects().before_train(SimpleNamespace(train_dataloader=SimpleNamespace(dataset=dataset)))
+
+
+def test_training_without_any_object_is_refused():
+    with pytest.raises(DataError, match=r'^data/train.json \(train_dataloader.dataset.ann_file\) .* nut, screw'):
+        before_train(Infos([dict(instances=[]), dict(instances=[])]))
+
+
+@pytest.mark.parametrize(
+    'dataset', [Infos([dict(instances=[]), dict(instances=[{}])]), Infos([dict(gt_label=3)]), Infos(), [1, 2]]
+)
+def test_other_trainings_are_not(dataset):
+    before_train(dataset)
 
 
 def test_good_annotations_are_not_blamed(dataset):
