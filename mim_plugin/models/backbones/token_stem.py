@@ -94,11 +94,11 @@ class TokenStem(MIMBackbone):
         patches, grid = self.patch_embed(images)
         if mask is not None:
             patches = self._hide(patches, mask, grid)
-        cls, positions = self.cls_token, self._positions(grid)
+        cls, positions = self.cls_token, self.positions(grid)
         if positions is not None:
             cls, patches = cls + positions[:, :1], patches + positions[:, 1:]
         prefix = cls if self.reg_token is None else torch.cat([cls, self.reg_token], dim=1)
-        return torch.cat([prefix.expand(len(images), -1, -1), patches], dim=1), grid
+        return torch.cat([prefix.expand(images.shape[0], -1, -1), patches], dim=1), grid
 
     def _hide(self, patches: Tensor, mask: Tensor, grid: tuple[int, int]) -> Tensor:
         if self.mask_token is None:
@@ -111,7 +111,8 @@ class TokenStem(MIMBackbone):
         hidden = mask.to(torch.bool).flatten(1).unsqueeze(-1)
         return torch.where(hidden, self.mask_token.to(patches.dtype), patches)
 
-    def _positions(self, grid: tuple[int, int]) -> Tensor | None:
+    def positions(self, grid: tuple[int, int]) -> Tensor | None:
+        """Position vectors ``(1, 1 + h * w, D)`` of [CLS] and of a grid of patches; None where there are none."""
         positions = self.pos_embed
         if self.fixed_positions:
             token = self.cls_token

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mim_plugin.errors import ConfigError
+from mim_plugin.models.layers.symbolic_resize import symbolic_axis_matrices
 from mim_plugin.models.layers.tensor_cache import tensor_cache
 
 __all__ = ['RESIZE_RULES', 'no_autocast', 'resize_positions', 'sincos_positions']
@@ -37,10 +38,14 @@ def resize_positions(positions: Tensor, source: Grid, target: Grid, rule: str = 
     Returns:
         ``(1, num_prefix + h' * w', D)``, of the input's type; the input itself when the grids are equal.
     """
-    if tuple(source) == tuple(target):
+    symbolic = any(isinstance(size, torch.SymInt) for size in target)  # a graph for images of any size is traced
+    if not symbolic and tuple(source) == tuple(target):
         return positions
     patches = positions[0, num_prefix:].float().unflatten(0, source)
-    rows, columns = (_axis_matrix(s, t, rule, positions.device) for s, t in zip(source, target))
+    if symbolic:
+        rows, columns = symbolic_axis_matrices(source, target, rule, positions.device)
+    else:
+        rows, columns = (_axis_matrix(s, t, rule, positions.device) for s, t in zip(source, target))
     with no_autocast(positions.device):
         patches = rows @ patches.flatten(1)  # (h', w * D)
         patches = columns @ patches.unflatten(1, (source[1], -1))  # (h', w', D)

@@ -80,7 +80,7 @@ class WindowAttention(MultiheadAttention):
         query, key, value = self._project(x)
         bias = self.window_bias(shift, grid).to(query.dtype)
         # One tensor in the order of the batch is what fused kernels take; without a shift it costs no memory.
-        bias = bias.expand(len(x) // len(bias), *bias.shape).flatten(0, 1) if shift else bias
+        bias = bias.expand(x.shape[0] // bias.shape[0], *bias.shape).flatten(0, 1) if shift else bias
         x = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[..., : x.shape[1]])
         return self.proj(x.transpose(1, 2).flatten(2))
 
@@ -137,7 +137,7 @@ class ShiftWindowAttention(nn.Module):
         if self.shift:
             x = x.roll((-self.shift, -self.shift), (1, 2))
         grid = x.shape[1] // side, x.shape[2] // side
-        x = x.reshape(len(x), grid[0], side, grid[1], side, -1).transpose(2, 3)
+        x = x.reshape(x.shape[0], grid[0], side, grid[1], side, -1).transpose(2, 3)
         return x.reshape(-1, side**2, x.shape[-1]), grid
 
     def _to_map(self, windows: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> Tensor:

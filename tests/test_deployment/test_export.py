@@ -1,0 +1,129 @@
+"""What is exported computes what the networks compute, in the runtimes that read it."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from mmengine.config import Config
+
+from mim_plugin.deployment import export, export_graph
+from mim_plugin.deployment.files import check_target
+from mim_plugin.errors import CheckpointError, ConfigError
+
+ROOT = Path(__file__).parents[2]
+UPERNET = 'segmentation/ibot_vit-small-p16_upernet_4xb4-160k_ade20k-512x512.py'
+RELATIVE = 'segmentation/beit_vit-base-p16_setr-pup_8xb2-160k_ade20k-512x512.py'
+SETR = 'segmentation/beit-abs_vit-base-p16_setr-pup_8xb2-160k_ade20k-512x512.py'
+LINEAR = 'segmentation/ibot_vit-base-p16_linear_4xb4-160k_ade20k-512x512.py'
+SWIN = 'detection/ibot_swin-tiny-w7_cascade-mask-rcnn_8xb2-1x_coco.py'
+
+
+def session_of(path):
+    return onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+
+
+def photo(number, height, width):
+    return np.random.default_rng(0).integers(0, 256, (number, 3, height, width), dtype=np.uint8)
+
+
+def test_upernet_for_images_of_any_size_as_onnx(trained, tmp_path):
+    cfg, weights = trained(UPERNET)
+    cfg.model.data_preprocessor.test_cfg = dict(size_divisor=32)
+    (found,) = export_graph(cfg, weights, tmp_path / 'deep' / 'er.onnx', dynamic=True)
+    assert found.difference < 1e-5 and found.size is None and found.smallest == 64
+    assert [path.name for path in found.path.parent.iterdir()] == ['er.onnx']
+    session = session_of(found.path)
+    (images,) = session.get_inputs()
+    assert (images.name, images.type, images.shape) == ('images', 'tensor(uint8)', ['batch', 3, 'height', 'width'])
+    logits, classes = session.run(None, {'images': photo(2, 71, 130)})
+    assert logits.shape == (2, 150, 71, 130) and np.array_equal(logits.argmax(1), classes)
+
+
+def test_setr_pup_for_images_of_any_size_as_program(trained, tmp_path):
+    cfg, weights = trained(SETR)
+    (found,) = export_graph(cfg, weights, tmp_path / 'model.pt2', dynamic=True)
+    assert found.difference < 1e-5
+    program = torch.export.load(str(found.path)).module()
+    assert program(torch.from_numpy(photo(1, 90, 65)))[1].shape == (1, 90, 65)
+    with pytest.raises(AssertionError, match='>= 64'):
+        program(torch.from_numpy(photo(1, 48, 64)))
+
+
+def test_relative_bias_has_a_graph_for_each_size(trained, tmp_path):
+    cfg, weights = trained(RELATIVE)
+    with pytest.raises(ConfigError, match='--dynamic cannot be: the backbone has tables of relative position bias'):
+        export_graph(cfg, weights, tmp_path / 'model.onnx', dynamic=True)
+    sizes = [(64, 64), (40, 81)]
+    found = export_graph(cfg, weights, tmp_path / 'model.onnx', part='backbone', sizes=sizes)
+    assert [graph.path.name for graph in found] == ['model_64x64.onnx', 'model_40x81.onnx']
+    assert max(graph.difference for graph in found) < 1e-5
+    assert found[1].outputs == ('block0', 'block1', 'block2', 'block3')
+    assert session_of(found[1].path).run(['block3'], {'images': photo(3, 40, 81)})[0].shape == (3, 64, 3, 6)
+
+
+def test_swin_of_a_detector(trained, tmp_path):
+    cfg, weights = trained(SWIN)
+    (found,) = export_graph(cfg, weights, tmp_path / 'swin.onnx', sizes=[(70, 100)])
+    assert found.difference < 1e-5
+    assert found.outputs == ('stage0', 'stage1', 'stage2', 'stage3')
+
+
+def test_the_ibot_rule_for_positions_as_onnx(trained, tmp_path):
+    cfg, weights = trained(UPERNET)
+    cfg.model.backbone.pos_interpolation = 'ibot'
+    (found,) = export_graph(cfg, weights, tmp_path / 'vit.onnx', part='backbone', dynamic=True)
+    assert found.difference < 1e-5
+
+
+def test_linear_head_as_a_user_types_it(trained, tmp_path):
+    trained(LINEAR)
+    tool = [sys.executable, str(ROOT / 'tools' / 'deployment' / 'export.py'), 'config.py', 'weights.pth']
+    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+    options = dict(cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
+    done = subprocess.run([*tool, 'model.pt2', '--dynamic'], **options)
+    assert done.returncode == 0, done.stderr[-2000:]
+    line = done.stdout.strip().splitlines()[-1]
+    assert line.startswith('model.pt2: images (B, 3, H, W) uint8 RGB, H and W from 64 on -> logits, classes; ')
+
+
+def test_a_file_that_computes_something_else_is_removed(trained, tmp_path, monkeypatch):
+    cfg, weights = trained(LINEAR)
+    monkeypatch.setattr(export, 'TOLERANCE', -1)
+    with pytest.raises(CheckpointError, match='model.pt2 was removed: its results differ from those of the network'):
+        export_graph(cfg, weights, tmp_path / 'model.pt2')
+    assert not (tmp_path / 'model.pt2').exists()
+
+
+def test_requests_that_cannot_be(trained, tmp_path):
+    cfg, weights = trained(LINEAR)
+    with pytest.raises(ConfigError, match='neither .onnx .* nor .pt2'):
+        export_graph(cfg, weights, tmp_path / 'model.trt')
+    with pytest.raises(ConfigError, match='leave --size out'):
+        export_graph(cfg, weights, tmp_path / 'model.pt2', dynamic=True, sizes=[(64, 64)])
+    with pytest.raises(ConfigError, match='--size 8 64 is less than a patch of 16'):
+        export_graph(cfg, weights, tmp_path / 'model.pt2', sizes=[(8, 64)])
+    with pytest.raises(ConfigError, match='--opset 20 is for ONNX'):
+        export_graph(cfg, weights, tmp_path / 'model.pt2', opset=20)
+    with pytest.raises(ConfigError, match='has no model.decode_head'):
+        bare = Config(dict(model=dict(backbone=cfg.model.backbone)))
+        export_graph(bare, weights, tmp_path / 'model.pt2', part='segmentor')
+    with pytest.raises(ConfigError, match='has no model.backbone'):
+        export_graph(Config(dict(default_scope='mim_plugin')), weights, tmp_path / 'model.pt2')
+    with pytest.raises(CheckpointError, match='does not fit the EncoderDecoder'):
+        export_graph(cfg, weights, tmp_path / 'm.pt2', cfg_options={'model.decode_head.num_classes': 7})
+
+
+def test_the_extra_that_is_missing_is_named(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None if name == 'onnxscript' else find(name))
+    with pytest.raises(ConfigError, match='model.onnx needs onnxscript, which is not installed: .*export'):
+        check_target('model.onnx', None)
+    check_target('model.pt2', None)
+    with pytest.raises(ConfigError, match='--opset 11 is older than 18'):
+        check_target('model.onnx', 11)
