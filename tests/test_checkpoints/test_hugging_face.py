@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+import mim_plugin
 from mim_plugin.checkpoints import load_pretrained
 from mim_plugin.checkpoints.convert import convert
 from mim_plugin.checkpoints.formats import hugging_face_folder
@@ -16,15 +18,16 @@ from mim_plugin.registry import MODELS
 
 from .tiny import assert_same
 
-# Heads of 64 channels, as in all published models: the number of heads is told from the width.
-SIZES = {'hidden_size': 128, 'num_hidden_layers': 4, 'num_attention_heads': 2, 'image_size': 32, 'patch_size': 8}
-SIZES |= {'layer_norm_eps': 1e-6}
+# Neither the heads nor the epsilon are those that are assumed where a file does not tell.
+SIZES = {'hidden_size': 128, 'num_hidden_layers': 4, 'num_attention_heads': 4, 'image_size': 32, 'patch_size': 8}
+SIZES |= {'layer_norm_eps': 1e-5}
 MLP, RATIO = {'intermediate_size': 256}, {'mlp_ratio': 2}
 OURS = {
     'type': 'MIMVisionTransformer',
-    'arch': {'embed_dims': 128, 'num_layers': 4, 'num_heads': 2, 'feedforward_channels': 256},
+    'arch': {'embed_dims': 128, 'num_layers': 4, 'num_heads': 4, 'feedforward_channels': 256},
     'img_size': 32,
     'patch_size': 8,
+    'norm_eps': 1e-5,
 }
 BEIT = {'pos_embed': None, 'relative_bias': 'per_block', 'qkv_bias': 'qv', 'layer_scale': 0.1}
 DINOV2 = {'layer_scale': 0.1, 'mask_token': True}
@@ -186,6 +189,13 @@ def test_ours_become_the_class_that_computes_them(transformers, tmp_path, settin
     assert json.loads((tmp_path / 'theirs' / 'config.json').read_text())['architectures'] == [class_name]
 
 
+def test_the_shipped_checkpoint_keeps_its_heads(transformers, tmp_path):
+    (source,) = (Path(mim_plugin.__file__).parent / 'zoo').glob('*/model.safetensors')
+    lost = ['head.*', 'loss_module.*', 'backbone.mask_token', 'mask_token']
+    convert(source, tmp_path / 'theirs', to_format='hugging_face', allow_unused=lost, verify=True)
+    assert json.loads((tmp_path / 'theirs' / 'config.json').read_text())['num_attention_heads'] == 4
+
+
 @pytest.mark.parametrize(
     ('settings', 'reason'),
     [
@@ -274,11 +284,11 @@ def test_what_the_config_says_is_heeded(transformers, tmp_path, change, message)
 def test_settings_that_tensors_do_not_tell_are_logged(transformers, tmp_path, monkeypatch):
     folder = save(their_model(transformers, 'dinov2'), tmp_path / 'theirs')
     config = json.loads((folder / 'config.json').read_text())
-    (folder / 'config.json').write_text(json.dumps(config | {'layer_norm_eps': 1e-12, 'num_attention_heads': 4}))
+    (folder / 'config.json').write_text(json.dumps(config | {'layer_norm_eps': 1e-12, 'num_attention_heads': 8}))
     said = []
     monkeypatch.setattr(hugging_face_folder, 'print_log', lambda text, **_: said.append(text))
     convert(folder, tmp_path / 'ours.pth')
-    assert 'norm_eps=1e-12 and num_heads=4' in said[0]
+    assert 'norm_eps=1e-12 and num_heads=8' in said[0]
 
 
 def test_a_folder_without_tensors_is_named(tmp_path):
