@@ -72,7 +72,8 @@ def fill_backbone(
 ) -> None:
     """Pre-hook of a backbone: take its weights from a file whose names are not those of the model.
 
-    Nothing happens when all names are there with the right shapes, or when the state dict came from no file.
+    Of a file with two networks it is the teacher. Nothing happens when all names are there with the right shapes, or
+    when the state dict came from no file.
 
     Raises:
         CheckpointError: The file does not fill the backbone; names and shapes are listed.
@@ -84,13 +85,12 @@ def fill_backbone(
     from mim_plugin.checkpoints.formats.traits import below
 
     contents = contents_of(note.checkpoint)
-    part = (module.init_cfg or {}).get('part', 'teacher') if isinstance(module.init_cfg, dict) else 'teacher'
-    network = getattr(contents, part)
+    network = contents.teacher
     state = below(network, 'backbone.') or network
     others = {name for name in network if not name.startswith('backbone.')} if len(state) < len(network) else set()
     flat = note.flat()
     aside = sorted({name.split('.')[0] for name in others if name not in flat and not name.startswith('neck.')})
-    origin = contents.origin + (f', {part}' if contents.is_pair else '')
+    origin = contents.origin + (', teacher' if contents.is_pair else '')
     origin += f', without its {" and ".join(aside)}' if aside else ''
     _fill(module, state, f'{note.path} ({origin})', state_dict, prefix)
     if prefix:

@@ -16,6 +16,7 @@ from mmengine.runner import Runner, load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file
 
+from mim_plugin.checkpoints import convert
 from mim_plugin.checkpoints.formats import beit, ibot
 from mim_plugin.checkpoints.read import READER_VARIABLE, use_reader
 from mim_plugin.errors import CheckpointError, ConfigError
@@ -113,10 +114,16 @@ def write(kind, folder, model):
         torch.save({'state_dict': model.state_dict(), 'meta': {}}, folder / 'a.pth')
     elif kind == 'safetensors':
         save_file({f'module.{name}': value for name, value in backbone.items()}, folder / 'a.safetensors')
+    elif kind in ('hugging_face', 'mmseg'):
+        torch.save({'state_dict': backbone}, folder / 'ours.pth')
+        target = folder / ('a.pth' if kind == 'mmseg' else 'folder')
+        convert(folder / 'ours.pth', target, to_format=kind)
+        if kind == 'hugging_face':
+            return str(target / 'model.safetensors')
     return str(next(folder.glob('a.*')))
 
 
-@pytest.mark.parametrize('kind', ['bare', 'timm', 'safetensors'])
+@pytest.mark.parametrize('kind', ['bare', 'timm', 'safetensors', 'mmseg', 'hugging_face'])
 @pytest.mark.parametrize('how', ['load_from', 'init_cfg', 'list of init_cfg'])
 def test_kinds_of_files(kind, how, user_folder, log, capsys):  # noqa: F811
     model = ibot_of('mmseg')
