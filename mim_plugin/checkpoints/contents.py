@@ -92,6 +92,7 @@ def _by_rules(state: State) -> tuple[State, str] | None:
     known = next((known for known in FORMATS if known.recognises(state)), None)
     if known is None or known.name in _BELOW:
         return None
+    state = {name: value for name, value in state.items() if not name.endswith('relative_position_index')}
     applied = apply_rules(known.rules(state), state)
     return {**applied.state, **{name: state[name] for name in applied.left}}, f'a file of {known.title}'
 

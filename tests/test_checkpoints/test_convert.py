@@ -150,6 +150,11 @@ def test_what_is_missing_is_named_and_needs_permission(tmp_path):
         ({'backbone.layers.0.attn.extra.weight': torch.zeros(2)}, 'none that we know.*attn.extra.weight'),
         ({'backbone.layers.1.attn.proj.bias': torch.zeros(3)}, r'proj\.bias \(3,\) instead of \(64,\)'),
         ({'something.weight': torch.zeros(2)}, 'knows no something.weight'),
+        (
+            {'backbone.layers.0.attn.relative_position_bias_table': torch.zeros(52, 1),
+             'backbone.layers.0.attn.relative_position_index': torch.zeros(17, 17, dtype=torch.int64)},
+            r'index buffer of shape \(17, 17\) is not the one',
+        ),
     ],
 )
 def test_unlisted_tensors_are_an_error(change, message, tmp_path):

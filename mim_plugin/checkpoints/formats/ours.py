@@ -43,11 +43,10 @@ class OursFormat(Format):
             return parts
         derived = [Rule(name, (), _DERIVED) for name in ('data_preprocessor.*', '*.relative_position_index')]
         prefix = 'backbone.' if any(name.startswith('backbone.') for name in state) else ''
-        names = {name for name in state if not prefix and BACKBONE.match(name)}
-        bare = [Rule(name, f'backbone.{name}') for name in names]
+        bare = [Rule(name, f'backbone.{name}') for name in state if not prefix and BACKBONE.match(name)]
         if is_swin(state):
             bare = under(swin.rules_of_toolbox(below(state, prefix) if prefix else state), prefix)
-        return (*derived, *bare, *parts)
+        return (*bare, *derived, *parts)
 
     def outputs(self, state: dict[str, Tensor], config: Mapping[str, Any], images: Tensor) -> Tensor:
         """See :class:`Format`."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from mim_plugin.checkpoints.formats.base import Change, Rule, pairs
 from mim_plugin.checkpoints.formats.names import rename
 from mim_plugin.checkpoints.formats.traits import count
+from mim_plugin.checkpoints.formats.vit_rules import with_index
 
 __all__ = [
     'backbone_from_official',
@@ -57,7 +58,7 @@ MASK_TOKEN = Change(
     lambda value: value.unsqueeze(0) if value.ndim == 2 else value,
     lambda value: value.squeeze(0) if value.ndim == 3 else value,
 )
-INDEX = Change('the index buffer follows from the table', lambda table, _: table, lambda t: (t, index_of_table(t)))
+INDEX = with_index(lambda table: index_of_table(table))
 DERIVED = Change('follows from the sizes of window and image')
 
 State = dict[str, Tensor]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ __all__ = [
     'spread_tables',
     'table_with_index',
     'unplaced',
+    'with_index',
 ]
 
 INDEX = 'relative_position_index'
@@ -47,6 +48,25 @@ _ONES = Change(
 )
 
 
+def with_index(make: Callable[[Tensor], Tensor]) -> Change:
+    """A table of relative position bias and the index buffer that belongs to it.
+
+    Args:
+        make: Gives the buffer for a table. A file with another one is refused: it computes something else.
+    """
+
+    def read(table: Tensor, index: Tensor) -> Tensor:
+        wanted = make(table)
+        if index.shape != wanted.shape or not bool((index == wanted).all()):
+            raise CheckpointError(
+                f'An index buffer of shape {tuple(index.shape)} is not the one that belongs to a relative position '
+                f'bias of {len(table)} rows; our backbones would compute something else with this file.'
+            )
+        return table
+
+    return Change('the index buffer follows from the table', read, lambda table: (table, make(table)))
+
+
 def table_with_index(theirs: str, ours: str) -> tuple[Rule, ...]:
     """Rules for a table of relative position bias whose index buffer is part of their state dict.
 
@@ -56,11 +76,8 @@ def table_with_index(theirs: str, ours: str) -> tuple[Rule, ...]:
     """
     from mim_plugin.checkpoints.formats.beit import index_of_table  # it imports these rules
 
-    change = Change(
-        'the index buffer follows from the table', lambda table, _: table, lambda t: (t, index_of_table(t))
-    )
     return (
-        Rule((theirs + TABLE, theirs + INDEX), ours + TABLE, change),
+        Rule((theirs + TABLE, theirs + INDEX), ours + TABLE, with_index(index_of_table)),
         Rule(theirs + TABLE, ours + TABLE),
     )
 
