@@ -84,7 +84,7 @@ class HuggingFaceFormat(Format):
     BEiT, registers or learned scales need DINOv2, all else is ViT.
     """
 
-    name, title, aliases = 'hugging_face', 'Hugging Face BEiT, ViT, DINOv2 (folder)', ('hf', 'transformers')
+    name, title, aliases = 'hugging_face', 'Hugging Face BEiT, ViT, DINOv2', ('huggingface', 'hf')
     limits = (
         'no Swin, no registers beside a relative bias, no norm of the mean patch outside of BEiT; the pooler of '
         'ViTModel, which none of ours has, starts anew (add_pooling_layer=False leaves it out); index i in the '
