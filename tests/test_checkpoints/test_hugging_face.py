@@ -313,6 +313,7 @@ def test_without_the_package_the_way_to_it_is_named(monkeypatch, tmp_path):
         hugging_face_folder.import_transformers()
 
 
+@pytest.mark.slow
 def test_the_toolboxes_import_beside_it():
     """mmpretrain fails where it finds a present transformers, and mmdetection must bear one that is loaded."""
     code = (
