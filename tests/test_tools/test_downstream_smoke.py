@@ -233,6 +233,10 @@ def test_data_that_cannot_work(data: Path):
     path.write_text(json.dumps(content))
     with pytest.raises(DataError, match='has fewer than 4 images with 1 to 5 objects'):
         downstream_smoke(options(data, tasks=('detection',)))
+    del content['annotations'][0]['area']
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match='/instances_train2017.json: objects without area'):
+        downstream_smoke(options(data, tasks=('detection',)))
     path.write_text('{"images": []}')
     with pytest.raises(DataError, match=r'instances_train2017.json has no list annotations'):
         downstream_smoke(options(data, tasks=('detection',)))

@@ -65,7 +65,7 @@ def _read_scenes(root: Path) -> SceneFolders:
     classes = len(scenes.names)
     for split in SPLITS:
         folders = [str(root / kind / split) for kind in ('images', 'annotations')]
-        refuse_problems(check_segmentation(*folders, classes, ignore=(classes, IGNORE_INDEX)))
+        refuse_problems(check_segmentation(*folders, classes, ignore=(classes, IGNORE_INDEX)), Path(folders[1]))
     return scenes
 
 

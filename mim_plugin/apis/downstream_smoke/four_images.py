@@ -53,7 +53,7 @@ def choose_four_images(root: Path, folder: Path) -> FourImages:
     source = root / 'annotations' / 'instances_train2017.json'
     for split in ('train2017', 'val2017'):
         file = source.with_name(f'instances_{split}.json')
-        refuse_problems(check_coco(str(file), str(root / split)))
+        refuse_problems(check_coco(str(file), str(root / split)), file)
     content = read_coco(str(source))
     chosen = _choose(content)
     if chosen is None:
@@ -64,10 +64,10 @@ def choose_four_images(root: Path, folder: Path) -> FourImages:
     return _write(content, chosen, root, folder / 'annotations.json')
 
 
-def refuse_problems(report: Report) -> None:
-    """Raises a DataError with the first thing that a check of annotations found, if there is any."""
+def refuse_problems(report: Report, place: Path) -> None:
+    """Raises a DataError with the first thing that a check of the annotations in a place found, if there is any."""
     if report.problems:
-        raise DataError(str(report.problems[0]))
+        raise DataError(f'{place}: {report.problems[0]}')
 
 
 def _choose(content: dict) -> Sequence[dict] | None:
