@@ -100,10 +100,9 @@ def convert(
     src, dst = Path(src).expanduser(), Path(dst).expanduser()
     if src.resolve() == dst.resolve():
         raise CheckpointError(f'{src} would be overwritten by what it is converted to; name another target.')
-    source_format = by_name(from_format) if from_format else format_of_folder(src) if src.is_dir() else None
     if src.is_file():
         check_hash(src)
-    checkpoint = source_format.load(src) if source_format and src.is_dir() else read_checkpoint(src, allow_unsafe)
+    checkpoint = _read(src, from_format, allow_unsafe)
     try:
         converted = convert_state(checkpoint, from_format, to_format, allow_missing, allow_unused, part, geometry)
     except CheckpointError as error:
@@ -116,6 +115,14 @@ def convert(
     if report is not None:
         done.save(report)
     return done
+
+
+def _read(src: Path, from_format: str | None, allow_unsafe: bool) -> Mapping[str, Any]:
+    if src.is_dir():
+        return (by_name(from_format) if from_format else format_of_folder(src)).load(src)
+    if src.suffix == '.pkl' and not allow_unsafe:  # a whole module, in files of DALL-E
+        return by_name('dalle').load(src)
+    return read_checkpoint(src, allow_unsafe)
 
 
 def convert_state(
@@ -141,6 +148,10 @@ def convert_state(
     moved = apply_rules((*(geometry or Geometry()).rules(chosen.state), Rule('*', '*')), chosen.state)
     config, absent = _completed(moved.state, _grid_after(geometry, chosen.state) if geometry else None)
     config = with_told_settings(config, checkpoint)
+    if not target_format.writable:
+        raise CheckpointError(f'{target_format.title} are read, not written; choose another --to.')
+    if not config and target_format.name != 'mim_plugin':
+        raise CheckpointError('there is no backbone in the file, which is what other formats are about.')
     whole = moved.state | absent
     written = apply_rules(target_format.rules(whole, writing=True), whole, writing=True)
     if written.left:

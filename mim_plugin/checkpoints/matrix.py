@@ -67,21 +67,22 @@ def cells() -> Iterator[tuple[str, str, str, Converted | str]]:
     Yields:
         Kind, source, target, and the conversion, or the reason why there is none.
     """
+    families = [known for known in FORMATS if known.writable]
     for kind in KINDS:
         ours = sample(kind)
-        for source in FORMATS:
+        for source in families:
             file = _converted(ours, 'mim_plugin', source.name)
             if isinstance(file, str) or file.report.lost or file.report.kind == 'same outputs':
                 continue
             checkpoint = source.nested(file.state)
-            for target in FORMATS:
+            for target in families:
                 if target is not source:
                     yield kind, source.name, target.name, _converted(checkpoint, source.name, target.name)
 
 
 def format_matrix() -> str:
     """The matrix as Markdown."""
-    targets = [known.name for known in FORMATS]
+    targets = [known.name for known in FORMATS if known.writable]
     rows: dict[tuple[str, str], dict[str, str]] = {}
     losses: dict[str, str] = {}
     refused: dict[str, None] = {}

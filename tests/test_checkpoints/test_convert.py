@@ -13,6 +13,7 @@ from mim_plugin.checkpoints.download import sha256_of
 from mim_plugin.checkpoints.formats.registry import by_name
 from mim_plugin.checkpoints.matrix import KINDS, cells, sample
 from mim_plugin.errors import CheckpointError
+from mim_plugin.models import dvae
 from mim_plugin.registry import MODELS
 from tests.test_checkpoints.tiny import make_ibot, official_file
 
@@ -188,6 +189,24 @@ def test_a_name_with_a_hash_and_a_tensor_without_numbers(tmp_path):
     torch.save({**sample('ViT'), 'backbone.cls_token': torch.zeros(1).expand(1, 1, 1 << 40)}, tmp_path / 'c.pth')
     with pytest.raises(CheckpointError, match=r'cls_token claims 4,398,046,511,104 bytes, of which the file has 4'):
         convert(tmp_path / 'c.pth', tmp_path / 'd.pth')
+
+
+@pytest.mark.parametrize('network', ['DALLEEncoder', 'DALLEDecoder'])
+def test_files_of_dalle(tmp_path, network):
+    model = getattr(dvae, network)(vocabulary_size=12, hidden_dim=8, blocks_per_group=1)
+    torch.save(model, tmp_path / 'network.pkl')
+    done = convert(tmp_path / 'network.pkl', tmp_path / 'network.safetensors')
+    assert (done.from_format, done.kind) == ('dalle', 'lossless')
+    assert_equal(load_file(tmp_path / 'network.safetensors'), model.state_dict())
+    assert convert(tmp_path / 'network.safetensors', tmp_path / 'b.pth').kind == 'lossless'
+    with pytest.raises(CheckpointError, match='there is no backbone in the file'):
+        convert(tmp_path / 'network.pkl', tmp_path / 'c.pth', to_format='timm')
+    with pytest.raises(CheckpointError, match='decoder.pkl are read, not written'):
+        convert(tmp_path / 'b.pth', tmp_path / 'c.pth', to_format='dalle')
+    del model.blocks.group_2.block_1.res_path.conv_3.b
+    torch.save(model, tmp_path / 'network.pkl')
+    with pytest.raises(CheckpointError, match=r'lacks blocks\.group_2\.block_1\.res_path\.conv_3\.b'):
+        convert(tmp_path / 'network.pkl', tmp_path / 'c.pth')
 
 
 def test_verify_finds_a_wrong_value(tmp_path, monkeypatch):

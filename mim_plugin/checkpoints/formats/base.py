@@ -177,6 +177,7 @@ class Format:
         title: What it is, in words.
         aliases: Other names of it.
         limits: What it cannot express, in words, for the documentation.
+        writable: Whether anything can be converted to it.
         holds_pair: Whether a file may hold two networks, student and teacher. If not, one is chosen before writing.
     """
 
@@ -184,6 +185,7 @@ class Format:
     title: str = ''
     aliases: Names = ()
     limits: str = ''
+    writable: bool = True
     holds_pair: bool = False
 
     def recognises(self, state: Mapping[str, Tensor]) -> bool:

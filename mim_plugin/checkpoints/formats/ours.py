@@ -40,7 +40,7 @@ class OursFormat(Format):
         """See :class:`Format`."""
         parts = tuple(Rule(name, name) for name in PARTS)
         if writing:
-            return parts
+            return (*parts, Rule('blocks.*', 'blocks.*'))  # networks of DALL-E, which are no part of an algorithm
         derived = [Rule(name, (), _DERIVED) for name in ('data_preprocessor.*', '*.relative_position_index')]
         prefix = 'backbone.' if any(name.startswith('backbone.') for name in state) else ''
         bare = [Rule(name, f'backbone.{name}') for name in state if not prefix and BACKBONE.match(name)]

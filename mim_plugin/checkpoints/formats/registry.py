@@ -10,6 +10,7 @@ from torch import Tensor
 from mim_plugin.checkpoints.formats.base import Format
 from mim_plugin.checkpoints.formats.beit import BEiTFormat
 from mim_plugin.checkpoints.formats.beit_v2 import BEiTv2Format
+from mim_plugin.checkpoints.formats.dalle import DALLEFormat
 from mim_plugin.checkpoints.formats.dinov2 import DINOv2Format
 from mim_plugin.checkpoints.formats.hugging_face import HuggingFaceFormat
 from mim_plugin.checkpoints.formats.ibot import DINOFormat, IBOTFormat
@@ -32,6 +33,7 @@ FORMATS: tuple[Format, ...] = (
     MMDetFormat(),
     MMSegFormat(),
     MMPretrainFormat(),
+    DALLEFormat(),
     OursFormat(),
 )
 
