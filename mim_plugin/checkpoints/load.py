@@ -299,12 +299,12 @@ def _repeats(name: str, value: Tensor, state: State) -> bool:
 def _check(
     report: LoadReport, state: State, wanted: Mapping[str, Tensor], strict: bool, may_keep: tuple[str, ...]
 ) -> None:
-    if not report.loaded:
+    if not report.loaded and not report.mismatched:
         raise CheckpointError(
             f'Nothing in {report.source} fits the model: the file has {_shorten(list(state))}, the model wants '
             f'{_shorten(list(wanted))}; check the architecture, or name the branch of the file with `prefix`.'
         )
-    if not strict:
+    if not strict and report.loaded:
         return
     missing = [name for name in report.kept if not MAY_KEEP.search(name) and not name.startswith(may_keep or '\0')]
     unused = [name for name in report.unused if not _MAY_BE_UNUSED.search(name)]

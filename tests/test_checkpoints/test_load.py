@@ -190,6 +190,12 @@ def test_a_shared_head_refuses_two_different_layers(tmp_path):
         load_pretrained(make_ibot(), tmp_path / 'a.pth')
 
 
+@pytest.mark.parametrize('strict', [True, False])
+def test_another_width_is_told_by_shapes(strict):
+    with pytest.raises(CheckpointError, match=r'shapes differ: weight \(file \(4, 4\), model \(2, 2\)\)'):
+        load_pretrained(torch.nn.Linear(2, 2), {'state_dict': torch.nn.Linear(4, 4).state_dict()}, strict=strict)
+
+
 def test_nothing_in_common(files):
     _, folder = files
     with pytest.raises(CheckpointError, match='Nothing in'):
