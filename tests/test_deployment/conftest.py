@@ -10,6 +10,7 @@ from torch import nn
 from mim_plugin.testing.shrink import shrink
 
 ROOT = Path(__file__).parents[2]
+ARCH = dict(embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=64)
 
 
 @pytest.fixture(autouse=True)
@@ -32,5 +33,21 @@ def trained(tmp_path):
         torch.save(dict(state_dict=model.state_dict()), tmp_path / 'weights.pth')
         cfg.dump(tmp_path / 'config.py')
         return cfg, tmp_path / 'weights.pth'
+
+    return make
+
+
+@pytest.fixture
+def tiny_backbone(tmp_path):
+    """A function from options of a backbone of two blocks to a config of nothing else, and its weights in a file."""
+
+    def make(**options) -> tuple[Config, Path]:
+        backbone = dict(type='MIMVisionTransformer', arch=ARCH, img_size=64, out_indices=(0, 1), **options)
+        torch.manual_seed(0)
+        model = MODELS.build(dict(backbone, _scope_='mim_plugin'))
+        for value in model.parameters():
+            nn.init.normal_(value, std=0.3)
+        torch.save(model.state_dict(), tmp_path / 'weights.pth')
+        return Config(dict(default_scope='mim_plugin', model=dict(backbone=backbone))), tmp_path / 'weights.pth'
 
     return make

@@ -15,10 +15,10 @@ from mmengine.config import Config
 from mim_plugin.deployment import export, export_graph
 from mim_plugin.deployment.files import check_target
 from mim_plugin.errors import CheckpointError, ConfigError
+from mim_plugin.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 UPERNET = 'segmentation/ibot_vit-small-p16_upernet_4xb4-160k_ade20k-512x512.py'
-RELATIVE = 'segmentation/beit_vit-base-p16_setr-pup_8xb2-160k_ade20k-512x512.py'
 SETR = 'segmentation/beit-abs_vit-base-p16_setr-pup_8xb2-160k_ade20k-512x512.py'
 LINEAR = 'segmentation/ibot_vit-base-p16_linear_4xb4-160k_ade20k-512x512.py'
 SWIN = 'detection/ibot_swin-tiny-w7_cascade-mask-rcnn_8xb2-1x_coco.py'
@@ -55,30 +55,41 @@ def test_setr_pup_for_images_of_any_size_as_program(trained, tmp_path):
         program(torch.from_numpy(photo(1, 48, 64)))
 
 
-def test_relative_bias_has_a_graph_for_each_size(trained, tmp_path):
-    cfg, weights = trained(RELATIVE)
+def test_relative_bias_has_a_graph_for_each_size(tiny_backbone, tmp_path):
+    cfg, weights = tiny_backbone(pos_embed=None, relative_bias='per_block', qkv_bias='qv', layer_scale=0.1)
     with pytest.raises(ConfigError, match='--dynamic cannot be: the backbone has tables of relative position bias'):
         export_graph(cfg, weights, tmp_path / 'model.onnx', dynamic=True)
-    sizes = [(64, 64), (40, 81)]
-    found = export_graph(cfg, weights, tmp_path / 'model.onnx', part='backbone', sizes=sizes)
-    assert [graph.path.name for graph in found] == ['model_64x64.onnx', 'model_40x81.onnx']
+    found = export_graph(cfg, weights, tmp_path / 'model.pt2', sizes=[(64, 64), (81, 40)])
+    assert [graph.path.name for graph in found] == ['model_64x64.pt2', 'model_81x40.pt2']
     assert max(graph.difference for graph in found) < 1e-5
-    assert found[1].outputs == ('block0', 'block1', 'block2', 'block3')
-    assert session_of(found[1].path).run(['block3'], {'images': photo(3, 40, 81)})[0].shape == (3, 64, 3, 6)
+    (found,) = export_graph(cfg, weights, tmp_path / 'model.onnx', sizes=[(40, 81)])
+    assert found.difference < 1e-5 and found.outputs == ('block0', 'block1')
+    assert session_of(found.path).run(['block1'], {'images': photo(3, 40, 81)})[0].shape == (3, 32, 3, 6)
+
+
+def test_the_ibot_rule_for_positions_as_onnx(tiny_backbone, tmp_path):
+    cfg, weights = tiny_backbone(pos_interpolation='ibot')
+    (found,) = export_graph(cfg, weights, tmp_path / 'vit.onnx', dynamic=True)
+    assert found.difference < 1e-5
 
 
 def test_swin_of_a_detector(trained, tmp_path):
     cfg, weights = trained(SWIN)
-    (found,) = export_graph(cfg, weights, tmp_path / 'swin.onnx', sizes=[(70, 100)])
-    assert found.difference < 1e-5
-    assert found.outputs == ('stage0', 'stage1', 'stage2', 'stage3')
+    cfg.model.backbone.out_indices = (1,)
+    (found,) = export_graph(cfg, weights, tmp_path / 'swin.pt2', sizes=[(70, 100)])
+    assert found.difference < 1e-5 and found.outputs == ('stage1',)
 
 
-def test_the_ibot_rule_for_positions_as_onnx(trained, tmp_path):
-    cfg, weights = trained(UPERNET)
-    cfg.model.backbone.pos_interpolation = 'ibot'
-    (found,) = export_graph(cfg, weights, tmp_path / 'vit.onnx', part='backbone', dynamic=True)
-    assert found.difference < 1e-5
+def test_windows_as_onnx(tmp_path):
+    arch = dict(embed_dims=16, depths=(2, 1), num_heads=(2, 2))
+    backbone = dict(type='MIMSwinTransformer', arch=arch, img_size=(70, 100), window_size=4)
+    cfg = Config(dict(default_scope='mim_plugin', model=dict(backbone=backbone)))
+    torch.manual_seed(0)
+    torch.save(MODELS.build(backbone).state_dict(), tmp_path / 'weights.pth')
+    (found,) = export_graph(cfg, tmp_path / 'weights.pth', tmp_path / 'swin.onnx')
+    assert found.difference < 1e-5 and found.size == (70, 100)
+    with pytest.raises(ConfigError, match='--dynamic cannot be: MIMSwinTransformer cuts maps into windows'):
+        export_graph(cfg, tmp_path / 'weights.pth', tmp_path / 'swin.onnx', dynamic=True)
 
 
 def test_linear_head_as_a_user_types_it(trained, tmp_path):
@@ -92,8 +103,8 @@ def test_linear_head_as_a_user_types_it(trained, tmp_path):
     assert line.startswith('model.pt2: images (B, 3, H, W) uint8 RGB, H and W from 64 on -> logits, classes; ')
 
 
-def test_a_file_that_computes_something_else_is_removed(trained, tmp_path, monkeypatch):
-    cfg, weights = trained(LINEAR)
+def test_a_file_that_computes_something_else_is_removed(tiny_backbone, tmp_path, monkeypatch):
+    cfg, weights = tiny_backbone()
     monkeypatch.setattr(export, 'TOLERANCE', -1)
     with pytest.raises(CheckpointError, match='model.pt2 was removed: its results differ from those of the network'):
         export_graph(cfg, weights, tmp_path / 'model.pt2')
