@@ -71,8 +71,7 @@ def convert(
     """Convert a checkpoint between any two families of :mod:`mim_plugin.checkpoints.formats`.
 
     Every tensor of the source is used, or listed in the report with the reason why not; every parameter of the
-    target is filled, or listed. What would be lost is an error unless a pattern allows it, and so is what is missing.
-    Nothing is written after an error.
+    target is filled, or listed. What would be lost or missing is an error unless a pattern allows it.
 
     Args:
         src: ``.pth``, ``.safetensors``, or a folder for families that are stored so.

@@ -21,7 +21,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'What is lost or missing is an error unless a pattern allows it.'
     )
     parser.add_argument('src', help='checkpoint: .pth, .safetensors, or a folder')
-    parser.add_argument('dst', help='file to write: .pth or .safetensors (a folder for huggingface)')
+    parser.add_argument('dst', help='file to write: .pth or .safetensors (a folder for hugging_face)')
     parser.add_argument('--from', dest='from_format', metavar='FORMAT', help='of the source [recognised]')
     parser.add_argument('--to', dest='to_format', default='mim_plugin', metavar='FORMAT', help='[%(default)s]')
     parser.add_argument('--report', metavar='FILE.json', help='write what was done with each tensor')
