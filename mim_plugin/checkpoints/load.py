@@ -106,6 +106,9 @@ def load_pretrained(
     wanted, may_keep = module.state_dict(), ()
     if prefix is not None:
         state, origin = _below_prefix(checkpoint, prefix), f'names below {prefix!r}'
+    elif not _is_pair(module) and state_dict_of(checkpoint).keys() == wanted.keys():
+        # Of this very kind of model: other projects' names in it (a pyramid of mmseg's) are meant as they are.
+        state, origin = dict(state_dict_of(checkpoint)), 'the same names'
     else:
         contents = contents_of(checkpoint)
         origin = _describe(contents, module, part)
