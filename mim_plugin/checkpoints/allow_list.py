@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
+import pickletools
 import types
+import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import PurePosixPath, PureWindowsPath
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from pickle import UnpicklingError
 from typing import Any
 
@@ -14,8 +17,9 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
-__all__ = ['safe_globals']
+__all__ = ['other_globals', 'safe_globals']
 
+_OF_TORCH = ('torch.', 'collections.OrderedDict')
 _STATISTICS = ('min', 'max', 'current', 'mean')
 
 
@@ -27,9 +31,9 @@ def _history_method(owner: type, name: str) -> Callable:
 
 
 def _numpy_reconstruct(cls: type, shape: tuple, typecode: Any) -> np.ndarray:
-    """An empty array that the pickle then fills. Only of numpy's own class."""
-    if cls is not np.ndarray:
-        raise UnpicklingError(f'GLOBAL {cls!r}')
+    """An empty array that the pickle then fills. Only of numpy's own class, and of no size, as numpy asks for it."""
+    if cls is not np.ndarray or shape != (0,):
+        raise UnpicklingError(f'GLOBAL {getattr(cls, "__module__", "")}.{getattr(cls, "__qualname__", cls)}{shape}')
     return np.ndarray.__new__(np.ndarray, shape, typecode)
 
 
@@ -59,7 +63,7 @@ def _windows_path(*parts: str) -> PureWindowsPath:
 
 def _allowed() -> list[Callable]:
     allowed: list[Callable] = [argparse.Namespace, HistoryBuffer, np.ndarray, np.dtype, slice]
-    allowed += {type(np.dtype(code)) for code in '?bBhHiIlLqQefdgFD'}
+    allowed += {type(np.dtype(code)) for code in '?bBhHiIlLqQefdgFDUS'}
     allowed.append(_named(_history_method, 'builtins', 'getattr'))
     allowed.append(_named(_empty_bytes, 'builtins', 'bytes'))
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
@@ -72,6 +76,35 @@ def _allowed() -> list[Callable]:
 
 
 _ALLOWED = _allowed()
+
+
+def other_globals(path: Path) -> list[str]:
+    """Names in a pickle that are neither on this list nor torch's own, for pickles that torch gives no name for."""
+    names: list[str] = []
+    with suppress(Exception):  # a forged pickle, or what follows one; names that were found stay
+        names.extend(_globals(_pickled(path)))
+    allowed = {f'{known.__module__}.{known.__qualname__}' for known in _ALLOWED}
+    return [name for name in dict.fromkeys(names) if name not in allowed and not name.startswith(_OF_TORCH)][:4]
+
+
+def _pickled(path: Path) -> io.BytesIO:
+    if not zipfile.is_zipfile(path):
+        return io.BytesIO(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        return io.BytesIO(archive.read(next(name for name in archive.namelist() if name.endswith('data.pkl'))))
+
+
+def _globals(stream: io.BytesIO) -> Iterator[str]:
+    """Names of functions and classes in the pickles of a stream, which are several in an older checkpoint."""
+    strings: list[str] = []
+    while True:
+        for code, argument, _ in pickletools.genops(stream):
+            if code.name == 'GLOBAL':
+                yield argument.replace(' ', '.')
+            elif code.name == 'STACK_GLOBAL':  # its module and name are the last two strings
+                yield '.'.join(strings[-2:])
+            elif isinstance(argument, str):
+                strings.append(argument)
 
 
 @contextmanager

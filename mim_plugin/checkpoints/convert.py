@@ -137,7 +137,6 @@ def convert_state(
     if part not in (None, 'teacher', 'student'):
         raise CheckpointError(f"part={part!r} is unknown; use 'teacher' or 'student'.")
     source, others = flat(checkpoint)
-    _refuse_inflated(source)
     theirs = by_name(from_format) if from_format else format_of(source)
     target_format = by_name(to_format)
     read = apply_rules(theirs.rules(source), source)
@@ -185,17 +184,6 @@ def flat(checkpoint: Mapping[str, Any]) -> tuple[State, dict[str, Any]]:
             state |= {f'{key}.{name.removeprefix("module.")}': tensor for name, tensor in tensors.items()}
     carried = others.pop(TRAINING_STATE, {})
     return state, {**others, **carried}
-
-
-def _refuse_inflated(state: State) -> None:
-    """A few stored numbers can claim to be a tensor of any size, which a copy then fills the memory with."""
-    for name, value in state.items():
-        claimed, stored = value.numel() * value.element_size(), value.untyped_storage().nbytes()
-        if claimed > max(100 * stored, 1 << 28):
-            raise CheckpointError(
-                f'{name} claims {claimed:,} bytes, of which the file has {stored:,}; do not use the file, '
-                'and download it again from where it was published.'
-            )
 
 
 def _one_network(ours: State, part: str | None, target: Format) -> Applied:

@@ -16,7 +16,8 @@ from mim_plugin.errors import CheckpointError
 
 __all__ = ['check_hash', 'download', 'hash_in_name', 'sha256_of']
 
-_HASH = re.compile(r'-([0-9a-f]{8,64})\.(?:pth|pt|safetensors)$')
+# Eight digits may also be a date, which is none.
+_HASH = re.compile(r'-(?!(?:19|20)\d\d[01]\d[0-3]\d\.)([0-9a-f]{8,64})\.(?:pth|pt|safetensors)$')
 
 
 def download(address: str, folder: str | os.PathLike | None = None, progress: bool = True) -> Path:
@@ -71,7 +72,8 @@ def check_hash(path: str | os.PathLike, expected: str | None = None) -> None:
     if not actual.startswith(expected):
         raise CheckpointError(
             f'{path} is not the file that was published: its SHA-256 begins with {actual[: len(expected)]}, '
-            f'{says} says {expected}; delete it and download or install it again.'
+            f'{says} says {expected}; delete it and download or install it again, or give a file of your own '
+            'another name.'
         )
 
 

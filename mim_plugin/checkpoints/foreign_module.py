@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
-import tarfile
 import warnings
-import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mim_plugin.checkpoints.read import damaged, first_bytes, refuse_torchscript
+from mim_plugin.checkpoints.kinds import check_archive, check_claims, damaged, first_bytes
 from mim_plugin.errors import CheckpointError
 
 __all__ = ['ForeignModule', 'read_foreign_module']
@@ -57,11 +55,7 @@ def read_foreign_module(path: str | os.PathLike) -> ForeignModule:
         CheckpointError: The file is missing, damaged, or does not hold a module.
     """
     path = Path(path).expanduser()
-    first_bytes(path)
-    if zipfile.is_zipfile(path):
-        refuse_torchscript(path)
-    elif tarfile.is_tarfile(path):
-        raise CheckpointError(f'{path} was written by a torch before 0.2, whose format is not read; save it anew.')
+    check_archive(path, first_bytes(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # torch misses the source of the classes
@@ -77,6 +71,7 @@ def read_foreign_module(path: str | os.PathLike) -> ForeignModule:
     state = dict(_tensors(module, '', ()))
     if not state:
         raise CheckpointError(f'{path} holds a {module.full_name()} without weights; check which file it is.')
+    check_claims(path, state)
     return ForeignModule(module.full_name(), state)
 
 

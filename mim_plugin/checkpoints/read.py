@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import zipfile
+import warnings
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -18,9 +18,10 @@ from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 
-from mim_plugin.checkpoints.allow_list import safe_globals
-from mim_plugin.checkpoints.download import download, sha256_of
+from mim_plugin.checkpoints.allow_list import other_globals, safe_globals
+from mim_plugin.checkpoints.download import check_hash, download, sha256_of
 from mim_plugin.checkpoints.hook import with_note
+from mim_plugin.checkpoints.kinds import check_archive, check_claims, damaged, first_bytes, is_safetensors
 from mim_plugin.errors import CheckpointError, ConfigError
 from mim_plugin.version import __version__
 
@@ -28,10 +29,7 @@ __all__ = [
     'META_KEY',
     'READER_VARIABLE',
     'UNSAFE_VARIABLE',
-    'damaged',
-    'first_bytes',
     'read_checkpoint',
-    'refuse_torchscript',
     'sha256_of',
     'use_reader',
 ]
@@ -40,8 +38,6 @@ __all__ = [
 UNSAFE_VARIABLE = 'MIM_PLUGIN_ALLOW_UNSAFE_CHECKPOINTS'
 # Who reads for mmengine, 'mim_plugin' or 'mmengine': the way back, see docs/loading.md.
 READER_VARIABLE = 'MIM_PLUGIN_READER'
-# Torch does not compress what it saves, and numbers of a trained network hardly compress.
-_MOST_EXPANSION = 50
 # Key of a .safetensors file's table of strings under which what is no string lies as JSON.
 META_KEY = 'mim_plugin.meta'
 
@@ -72,8 +68,9 @@ def read_checkpoint(path: str | os.PathLike, allow_unsafe: bool = False, map_loc
 
         return format_of_folder(path).load(path)
     start = first_bytes(path)
-    if _is_safetensors(start):
+    if is_safetensors(start):
         return _read_safetensors(path, map_location)
+    check_archive(path, start)
     allow_unsafe = allow_unsafe or os.environ.get(UNSAFE_VARIABLE) == '1'
     checkpoint = _unpickle(path, allow_unsafe, map_location)
     if not isinstance(checkpoint, dict):
@@ -81,43 +78,8 @@ def read_checkpoint(path: str | os.PathLike, allow_unsafe: bool = False, map_loc
             f'{path} holds an object of type {type(checkpoint).__name__}, not a dict of tensors; '
             'save the state_dict() of the model and load that.'
         )
+    check_claims(path, checkpoint)
     return checkpoint
-
-
-def first_bytes(path: Path) -> bytes:
-    """The start of the file, after what can be told without reading more."""
-    if path.is_dir():
-        raise CheckpointError(f'{path} is a folder; name the checkpoint file in it.')
-    try:
-        with path.open('rb') as file:
-            start = file.read(512)
-    except FileNotFoundError:
-        raise CheckpointError(f'Checkpoint {path} does not exist; check the path.') from None
-    except OSError as error:
-        raise CheckpointError(f'Checkpoint {path} cannot be read ({error.strerror}); check its permissions.') from error
-    if not start:
-        raise CheckpointError(f'Checkpoint {path} is empty (0 bytes); download or save it again.')
-    text = start.lstrip().lower()
-    if text.startswith((b'<!doctype', b'<html', b'<?xml')):
-        raise CheckpointError(
-            f'{path} is a web page, not a checkpoint: the download was answered with an error page; '
-            'open the address in a browser to see why, then download the file again.'
-        )
-    if text.startswith(b'version https://git-lfs'):
-        raise CheckpointError(f'{path} is a Git LFS pointer, not the checkpoint itself; run `git lfs pull`.')
-    if not _is_safetensors(start) and all(32 <= byte < 127 or byte in b'\t\r\n' for byte in start):
-        raise CheckpointError(
-            f'{path} is a text file that starts with {start[:40].decode()!r}, not a checkpoint; '
-            'check that the download stored the file itself and not its log.'
-        )
-    if not _is_safetensors(start) and not start.startswith((b'PK', b'\x80')):  # a zip archive or a pickle
-        raise damaged(path)
-    return start
-
-
-def _is_safetensors(start: bytes) -> bool:
-    """Eight bytes of length, then a JSON object."""
-    return len(start) > 8 and start[8:9] == b'{' and int.from_bytes(start[:8], 'little') < 1 << 32
 
 
 def _read_safetensors(path: Path, map_location: Any) -> dict[str, Any]:
@@ -136,54 +98,49 @@ def _read_safetensors(path: Path, map_location: Any) -> dict[str, Any]:
 
 
 def _unpickle(path: Path, allow_unsafe: bool, map_location: Any) -> Any:
-    if zipfile.is_zipfile(path):
-        refuse_torchscript(path)
     try:
         if allow_unsafe:
             return torch.load(path, map_location=map_location, weights_only=False)
-        with safe_globals():
+        with safe_globals(), warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # that it may not understand a pickle is said below, if so
             return torch.load(path, map_location=map_location, weights_only=True)
     except UnpicklingError as error:
-        refused = re.search(r'GLOBAL (\S+)', str(error))
-        if refused is None and not re.search(r'Trying to|Can only|operand', str(error)):
-            raise damaged(path) from error
-        what = f'asks for {refused[1]}, which could run code' if refused else 'has a content that could run code'
+        raise _refusal(path, str(error)) from error
+    except MemoryError as error:
         raise CheckpointError(
-            f'{path} {what}, and was not loaded; if you trust where the file comes from, '
-            f'read it with allow_unsafe=True or set {UNSAFE_VARIABLE}=1.'
+            f'{path} ({path.stat().st_size:,} bytes) asks for more memory than there is; '
+            'use a machine with more, or download the file again from where it was published.'
         ) from error
     except Exception as error:
         # A dozen types come out of torch for cut or overwritten files, depending on where the damage is.
-        if isinstance(error, MemoryError) or 'CUDA' in str(error):
+        if 'CUDA' in str(error):
             raise
         raise damaged(path) from error
 
 
-def refuse_torchscript(path: Path) -> None:
-    """Raise a CheckpointError for a zip archive that holds a program, or next to nothing that unpacks to a lot."""
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-    if any(entry.filename.endswith('constants.pkl') for entry in entries):
-        raise CheckpointError(f'{path} is a TorchScript program, not a checkpoint; save its state_dict() instead.')
-    size, unpacked = path.stat().st_size, sum(entry.file_size for entry in entries)
-    if unpacked > _MOST_EXPANSION * size:
-        raise CheckpointError(
-            f'{path} ({size:,} bytes) would unpack to {unpacked:,} bytes, as no weights do; '
-            'do not use it, and download the file again from where it was published.'
+def _refusal(path: Path, message: str) -> CheckpointError:
+    """What torch's restricted unpickler did not take, with its name."""
+    found = re.search(r'GLOBAL (\S+)', message) or re.search(r"Can only \w+ [^<]*<class '([\w.]+)'>", message)
+    if found is None and not re.search(r'Trying to|Can only|operand', message):
+        return damaged(path)
+    names = found[1] if found else ', '.join(other_globals(path))
+    if not names:
+        return CheckpointError(
+            f'{path} is pickled in a way (protocol) that torch does not read safely; save it anew with the default '
+            f'protocol, or if you trust where it comes from, read it with allow_unsafe=True or {UNSAFE_VARIABLE}=1.'
         )
-
-
-def damaged(path: Path) -> CheckpointError:
-    """The error for a file that no reader makes sense of."""
     return CheckpointError(
-        f'{path} ({path.stat().st_size:,} bytes) is damaged, incomplete or not a checkpoint; '
-        'compare its size with the original and copy or download it again.'
+        f'{path} asks for {names}, which could run code, and was not loaded; if you trust where the file comes from, '
+        f'read it with allow_unsafe=True (convert.py: --allow-unsafe) or set {UNSAFE_VARIABLE}=1.'
     )
 
 
 def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Local files for mmengine: ``load_from``, ``resume`` and ``init_cfg`` of any model."""
-    return _read_and_log(local_path(filename), map_location)
+    path = Path(local_path(filename)).expanduser()
+    if path.is_file():
+        check_hash(path)
+    return _read_and_log(path, map_location)
 
 
 def load_from_http(

@@ -187,7 +187,7 @@ def test_a_name_with_a_hash_and_a_tensor_without_numbers(tmp_path):
     (tmp_path / 'vit-00000000.pth').rename(tmp_path / f'vit-{sha256_of(tmp_path / "vit-00000000.pth")[:8]}.pth')
     convert(*tmp_path.glob('vit-*.pth'), tmp_path / 'b.pth')
     torch.save({**sample('ViT'), 'backbone.cls_token': torch.zeros(1).expand(1, 1, 1 << 40)}, tmp_path / 'c.pth')
-    with pytest.raises(CheckpointError, match=r'cls_token claims 4,398,046,511,104 bytes, of which the file has 4'):
+    with pytest.raises(CheckpointError, match=r'c\.pth .* claims to hold tensors of 4,398,046,[0-9,]+ bytes or more'):
         convert(tmp_path / 'c.pth', tmp_path / 'd.pth')
 
 

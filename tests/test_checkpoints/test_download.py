@@ -65,6 +65,7 @@ def test_an_address_without_a_file(tmp_path):
         ('checkpoint.pth', None),
         ('model-small-p16.pth', None),
         ('cd65a155.pth', None),
+        ('run-20240131.pth', None),
     ],
 )
 def test_hash_in_name(tmp_path, name, expected):

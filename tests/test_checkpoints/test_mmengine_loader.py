@@ -117,6 +117,13 @@ def test_an_address_without_an_answer(tmp_path):
         CheckpointLoader._get_checkpoint_loader('http://')('http://127.0.0.1:9/a.pth', model_dir=str(tmp_path))
 
 
+def test_the_hash_in_the_name_of_a_local_file_is_checked(tmp_path):
+    torch.save({'state_dict': {'w': torch.ones(1)}}, tmp_path / 'a-0123abcd.pth')
+    for name in (str(tmp_path / 'a-0123abcd.pth'), (tmp_path / 'a-0123abcd.pth').as_uri()):
+        with pytest.raises(CheckpointError, match='its name says 0123abcd; .*a file of your own another name'):
+            CheckpointLoader.load_checkpoint(name, logger='silent')
+
+
 def test_models_bring_the_reader_along():
     import subprocess
     import sys

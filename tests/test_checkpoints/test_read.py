@@ -41,7 +41,7 @@ def test_what_real_checkpoints_contain_is_read(tmp_path, zipped):
         'student': {'weight': torch.arange(3.0)},
         'args': argparse.Namespace(lr=0.1, output_dir=pathlib.PosixPath('/out'), scale=(0.14, 1)),
         'message_hub': {'log_scalars': {'loss': history, 'empty': HistoryBuffer()}},
-        'numbers': [np.float64(3.5), np.int64(4), np.bool_(True)],
+        'numbers': [np.float64(3.5), np.int64(4), np.bool_(True), np.str_('a')],
         'array': np.arange(6, dtype=np.float32).reshape(2, 3),
         'slice': slice(1, 2),
     }
@@ -51,7 +51,7 @@ def test_what_real_checkpoints_contain_is_read(tmp_path, zipped):
     assert read['args'].lr == 0.1 and str(read['args'].output_dir) == '/out'
     buffer = read['message_hub']['log_scalars']['loss']
     assert buffer.mean() == 1.5 and buffer.statistics('max') == 2
-    assert read['numbers'] == [3.5, 4, True]
+    assert read['numbers'] == [3.5, 4, True, 'a']
     assert np.array_equal(read['array'], content['array']) and read['array'].dtype == np.float32
 
 
@@ -80,6 +80,7 @@ def test_code_in_a_pickle_is_refused_by_name_and_not_run(tmp_path, monkeypatch):
         (Call(getattr, np.ndarray, 'tofile'), 'ndarray.tofile'),
         (Call(getattr, HistoryBuffer, '__init__'), 'HistoryBuffer.__init__'),
         (fractions.Fraction(1, 2), 'fractions.Fraction'),
+        (np.array(['a', 1], dtype=object), r'numpy\.dtypes\.ObjectDType'),
     ],
 )
 def test_other_globals_are_named(tmp_path, recipe, name):
@@ -90,11 +91,23 @@ def test_other_globals_are_named(tmp_path, recipe, name):
         assert read_checkpoint(tmp_path / 'a.pth', allow_unsafe=True)['x'] == recipe
 
 
-def test_plain_pickles_are_refused(tmp_path):
-    (tmp_path / 'a.pkl').write_bytes(pickle.dumps({'x': Touch(tmp_path / 'ran')}))
-    with pytest.raises(CheckpointError):
+@pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
+def test_plain_pickles_are_refused(tmp_path, protocol):
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps({'x': Touch(tmp_path / 'ran')}, protocol))
+    with pytest.raises(CheckpointError, match='asks for posix.system' if protocol > 1 else 'not a checkpoint'):
         read_checkpoint(tmp_path / 'a.pkl')
     assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_newer_pickle_protocols(tmp_path, zipped):
+    options = {'pickle_protocol': 4, '_use_new_zipfile_serialization': zipped}
+    torch.save({'w': torch.ones(2), 'x': Touch(tmp_path / 'ran')}, tmp_path / 'a.pth', **options)
+    with pytest.raises(CheckpointError, match=r'asks for posix\.system, which'):
+        read_checkpoint(tmp_path / 'a.pth')
+    torch.save({'w': torch.ones(2)}, tmp_path / 'b.pth', **options)
+    with pytest.raises(CheckpointError, match='save it anew with the default protocol'):
+        read_checkpoint(tmp_path / 'b.pth')
 
 
 @pytest.mark.parametrize(
@@ -102,9 +115,16 @@ def test_plain_pickles_are_refused(tmp_path):
     [
         (b'', 'is empty'),
         (b'\n <!DOCTYPE html><html>404</html>', 'web page'),
+        (b'\xef\xbb\xbf<html>', 'web page'),
+        ('<!-- not found -->\n<html>ü'.encode() + b'.' * 600, 'web page'),
         (b'version https://git-lfs.github.com/spec/v1\noid sha256:0\n', 'git lfs pull'),
         (b'{"train_loss": 1.0, "epoch": 3}\n', 'text file'),
         (bytes(range(256)), 'damaged'),
+        (b'PK', 'damaged'),
+        (b'\x89PNG\r\n\x1a\n' + bytes(90), 'is a picture'),
+        (b'\x1f\x8b\x08' + bytes(90), 'compressed with gzip; unpack it'),
+        (bytes(257) + b'ustar' + bytes(250), 'a tar archive: unpack it'),
+        (pickle.dumps({'w': np.ones(3)}, 2), 'a pickle that torch.save did not write'),
     ],
 )
 def test_what_is_no_checkpoint_is_said_in_words(tmp_path, content, words):
@@ -121,6 +141,34 @@ def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path):
             packed.writestr(entry.filename, plain.read(entry))
     with pytest.raises(CheckpointError, match=r'b\.pth \([\d,]+ bytes\) would unpack to 4,\d+,\d+ bytes'):
         read_checkpoint(tmp_path / 'b.pth')
+
+
+def test_archives_of_others(tmp_path):
+    np.savez(tmp_path / 'a.npz', w=np.ones(3))
+    with pytest.raises(CheckpointError, match=r'a zip archive that torch did not write \(it holds w\.npy\)'):
+        read_checkpoint(tmp_path / 'a.npz')
+
+
+@pytest.mark.parametrize(
+    ('content', 'words'),
+    [
+        (torch.zeros(1).expand(1 << 20, 1 << 15), 'claims to hold tensors of 137,438,953,472 bytes'),
+        (Call(torch.Tensor, 1 << 27), 'claims to hold tensors of 536,870,912 bytes'),
+        (Call(np._core.multiarray._reconstruct, np.ndarray, (1 << 20,), 'b'), r'asks for numpy\.ndarray\(1048576,\)'),
+        (Call(bytearray, 1 << 62), 'asks for more memory than there is'),
+    ],
+)
+def test_a_pickle_that_claims_to_be_large_is_refused(tmp_path, content, words):
+    torch.save({'state_dict': {'w': torch.ones(2), 'x': [content]}}, tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match=words):
+        read_checkpoint(tmp_path / 'a.pth')
+
+
+def test_lists_within_themselves_end(tmp_path):
+    content = {'w': torch.ones(2), 'list': []}
+    content['list'].append(content)
+    torch.save(content, tmp_path / 'a.pth')
+    assert read_checkpoint(tmp_path / 'a.pth')['w'].sum() == 2
 
 
 def test_missing_files_and_folders(tmp_path):
