@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from mim_plugin.apis.long_commands.command import run_long_command
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -36,19 +37,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     from mim_plugin.apis.quickstart import QuickstartOptions, run_quickstart
 
-    options = {name: value for name, value in vars(args).items() if value is not None}
-    try:
-        run_quickstart(QuickstartOptions(**options))
-    except KeyboardInterrupt:
-        print('The same command with --resume goes on after the last finished step.', file=sys.stderr)
-        raise
+    run_quickstart(QuickstartOptions(**{name: value for name, value in vars(args).items() if value is not None}))
 
 
 if __name__ == '__main__':
     arguments = parse_args()
-    if arguments.device == 'cpu':
-        # mmengine takes a GPU whenever torch shows one at import, so torch must not see any.
-        os.environ['CUDA_VISIBLE_DEVICES'] = ''
-    from mim_plugin.apis.run import run_tool
-
-    sys.exit(run_tool(lambda: main(arguments)))
+    goes_on = 'The same command with --resume goes on after the last finished step.'
+    sys.exit(run_long_command(lambda: main(arguments), arguments.device, goes_on))

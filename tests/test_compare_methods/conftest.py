@@ -22,6 +22,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     # These take longer than the training.
     monkeypatch.setattr('mmengine.runner.Runner._log_env', lambda self, env_cfg: None)
     monkeypatch.setattr('mmengine.runner.Runner.dump_config', lambda self: None)
-    monkeypatch.setattr('mim_plugin.apis.compare_methods.training.gc.collect', lambda: 0)
-    monkeypatch.setattr('mim_plugin.apis.quickstart.features.STRENGTHS', (1.0, 0.1, 0.01))
-    monkeypatch.setattr('mim_plugin.apis.quickstart.features.FOLDS', 2)
+    monkeypatch.setattr('mim_plugin.apis.long_commands.runs.gc.collect', lambda: 0)
+    monkeypatch.setattr('mim_plugin.apis.long_commands.frozen_features.STRENGTHS', (1.0, 0.1, 0.01))
+    monkeypatch.setattr('mim_plugin.apis.long_commands.frozen_features.FOLDS', 2)

@@ -11,7 +11,7 @@ from mim_plugin.apis.compare_methods import CompareOptions, arms, compare_method
 from mim_plugin.apis.compare_methods.options import ARMS, LEARNING_RATES
 from mim_plugin.apis.compare_methods.results import Results
 from mim_plugin.apis.compare_methods.training import BudgetError, epochs_within
-from mim_plugin.apis.quickstart.layout import ClassFolders
+from mim_plugin.apis.long_commands.folders import ClassFolders
 from mim_plugin.errors import DataError, MIMError, NonFiniteLossError
 from tests.test_compare_methods.tiny import TINY
 

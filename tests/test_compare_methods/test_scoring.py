@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from mim_plugin.apis.compare_methods.scoring import baseline_rows, leave_one_out, score
-from mim_plugin.apis.quickstart.features import LabelledImages, load_images
+from mim_plugin.apis.long_commands.labelled_images import LabelledImages, load_images
 from mim_plugin.evaluation.feature_set import FeatureSet
 from mim_plugin.evaluation.knn import knn_votes
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mim_plugin.apis.long_commands.runs import set_epochs
 from mim_plugin.apis.quickstart import QuickstartOptions
-from mim_plugin.apis.quickstart.training import set_epochs
 from mim_plugin.testing.images import write_image_folder, write_segmentation_folder
 
 ARCH = dict(embed_dims=24, num_layers=4, num_heads=2, feedforward_channels=48)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mim_plugin.apis.long_commands.progress import ProgressHook
 from mim_plugin.apis.quickstart import QuickstartOptions, run_quickstart
-from mim_plugin.apis.quickstart.progress import ProgressHook
 from mim_plugin.errors import CheckpointError, DataError
 from mim_plugin.testing.images import write_image_folder
 from mim_plugin.visualization import read_scalars

@@ -18,7 +18,7 @@ from mim_plugin.apis.downstream_smoke.data import read_data
 from mim_plugin.apis.downstream_smoke.four_images import choose_four_images
 from mim_plugin.apis.downstream_smoke.options import TASKS
 from mim_plugin.apis.downstream_smoke.report import table
-from mim_plugin.apis.quickstart.layout import SPLITS
+from mim_plugin.apis.long_commands.folders import SPLITS
 from mim_plugin.errors import ConfigError, DataError, MIMError
 from mim_plugin.testing.coco_images import write_coco_folder
 from mim_plugin.testing.images import write_image_folder, write_segmentation_folder

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import DictAction
+
+from mim_plugin.apis.long_commands.command import names, run_long_command
 
 ARMS = 'random,pixels,beit-dvae,beit-features,dino,ibot'
 
@@ -23,7 +24,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--data', type=Path, required=True, metavar='DIR', help='labelled images: DIR/train/CLASS/*, DIR/val/CLASS/*'
     )
     parser.add_argument('--work-dir', type=Path, default='work_dirs/compare_methods', help='results [%(default)s]')
-    parser.add_argument('--arms', default=ARMS, metavar='A,B,...', help='what is compared [%(default)s]')
+    parser.add_argument('--arms', type=names, default=ARMS, metavar='A,B,...', help='what is compared [%(default)s]')
     parser.add_argument(
         '--minutes',
         type=float,
@@ -49,20 +50,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     from mim_plugin.apis.compare_methods import CompareOptions, compare_methods
 
-    options = {name: value for name, value in vars(args).items() if value is not None}
-    options['arms'] = tuple(name.strip() for name in args.arms.split(','))
-    try:
-        compare_methods(CompareOptions(**options))
-    except (KeyboardInterrupt, SystemExit):
-        print('The same command goes on with the first part that is not finished.', file=sys.stderr)
-        raise
+    compare_methods(CompareOptions(**{name: value for name, value in vars(args).items() if value is not None}))
 
 
 if __name__ == '__main__':
     arguments = parse_args()
-    if arguments.device == 'cpu':
-        # mmengine takes a GPU whenever torch shows one at import, so torch must not see any.
-        os.environ['CUDA_VISIBLE_DEVICES'] = ''
-    from mim_plugin.apis.run import run_tool
-
-    sys.exit(run_tool(lambda: main(arguments)))
+    sys.exit(run_long_command(lambda: main(arguments), arguments.device))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from mim_plugin.apis.long_commands.command import names, run_long_command
 
 TASKS = 'upernet,setr-pup,linear,classification,detection'
 
@@ -21,7 +22,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--data', type=Path, required=True, metavar='DIR', help='folder with seg, imagenet_like and coco_mini'
     )
     parser.add_argument('--work-dir', type=Path, default='work_dirs/downstream_smoke', help='results [%(default)s]')
-    parser.add_argument('--tasks', default=TASKS, metavar='A,B,...', help='what is trained [%(default)s]')
+    parser.add_argument('--tasks', type=names, default=TASKS, metavar='A,B,...', help='what is trained [%(default)s]')
     parser.add_argument('--seeds', type=int, default=3, help='trainings of a task from each start [%(default)s]')
     parser.add_argument('--iterations', type=int, metavar='N', help="steps of every training [the configs']")
     parser.add_argument('--device', choices=['cpu', 'cuda'], help='where to compute [a GPU if there is one]')
@@ -31,20 +32,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     from mim_plugin.apis.downstream_smoke import SmokeOptions, downstream_smoke
 
-    options = {name: value for name, value in vars(args).items() if value is not None}
-    options['tasks'] = tuple(name.strip() for name in args.tasks.split(','))
-    try:
-        downstream_smoke(SmokeOptions(**options))
-    except (KeyboardInterrupt, SystemExit):
-        print('The same command goes on with the first part that is not finished.', file=sys.stderr)
-        raise
+    downstream_smoke(SmokeOptions(**{name: value for name, value in vars(args).items() if value is not None}))
 
 
 if __name__ == '__main__':
     arguments = parse_args()
-    if arguments.device == 'cpu':
-        # mmengine takes a GPU whenever torch shows one at import, so torch must not see any.
-        os.environ['CUDA_VISIBLE_DEVICES'] = ''
-    from mim_plugin.apis.run import run_tool
-
-    sys.exit(run_tool(lambda: main(arguments)))
+    sys.exit(run_long_command(lambda: main(arguments), arguments.device))

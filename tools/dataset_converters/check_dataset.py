@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from mim_plugin.apis.run import run_tool
 from mim_plugin.datasets.checks import check_coco, check_segmentation
+from mim_plugin.datasets.checks.command import print_report
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -36,10 +37,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = vars(parse_args(argv))
     check = {'segmentation': check_segmentation, 'coco': check_coco}[args.pop('kind')]
-    report = check(**args, progress=True)
-    print(report)
-    if report.problems:
-        sys.exit(1)
+    print_report(check(**args, progress=True))
 
 
 if __name__ == '__main__':

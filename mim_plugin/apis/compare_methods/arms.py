@@ -17,9 +17,9 @@ from mim_plugin.apis.compare_methods.options import ARMS, LEARNING_RATES, Compar
 from mim_plugin.apis.compare_methods.results import Results
 from mim_plugin.apis.compare_methods.tokenizers import TOKENIZERS
 from mim_plugin.apis.compare_methods.training import arm_config, epochs_within, measure_epoch, train
-from mim_plugin.apis.quickstart.features import LabelledImages, load_images, load_labelled_images
-from mim_plugin.apis.quickstart.layout import ClassFolders
-from mim_plugin.apis.quickstart.progress import Progress
+from mim_plugin.apis.long_commands.folders import ClassFolders
+from mim_plugin.apis.long_commands.labelled_images import LabelledImages, load_images, load_labelled_images
+from mim_plugin.apis.long_commands.progress import Progress
 from mim_plugin.errors import ConfigError, NonFiniteLossError
 from mim_plugin.registry import MODELS
 

@@ -11,15 +11,13 @@ from mim_plugin.apis.compare_methods.options import ARMS, CompareOptions
 from mim_plugin.apis.compare_methods.results import Results
 from mim_plugin.apis.compare_methods.scoring import baseline_rows
 from mim_plugin.apis.compare_methods.training import BudgetError
-from mim_plugin.apis.parts import Part, costs, do_parts, seconds_left
-from mim_plugin.apis.quickstart.layout import ClassFolders, detect_layout
-from mim_plugin.apis.quickstart.progress import Progress, duration
+from mim_plugin.apis.long_commands.folders import labelled_folder
+from mim_plugin.apis.long_commands.parts import Part, do_parts, raise_failures, start_progress
 from mim_plugin.datasets.files import find_images
-from mim_plugin.errors import DataError, MIMError
+from mim_plugin.errors import DataError
 
-__all__ = ['compare_methods', 'labelled_folder']
+__all__ = ['compare_methods']
 
-FAILURES = 'failures.log'
 OTHER_SECONDS = 15.0  # of a part besides its training, for the estimate of the time that is left
 
 
@@ -41,34 +39,12 @@ def compare_methods(options: CompareOptions) -> dict:
     bench = Bench(options, classes, Results(options.work_dir, data))
     _check_count(bench)
     parts, folder = _parts(bench), Path(options.work_dir)
-    bench.progress = Progress(costs(parts), folder / 'compare.log')
-    bench.progress.say(f'{options.plan}; about {duration(seconds_left(parts))} are left')
-    after = partial(report.write, bench)
-    failures = do_parts(parts, bench.progress, folder / FAILURES, after, fatal=(BudgetError,))
+    bench.progress = start_progress(parts, folder / 'compare.log', options.plan)
+    failures = do_parts(parts, bench.progress, folder, partial(report.write, bench), fatal=(BudgetError,))
     summary = report.write(bench)
     print('\n' + report.table(summary), flush=True)
-    if failures:
-        raise MIMError(
-            f'{len(failures)} of {len(parts)} parts failed; the same command tries them again. Details are in '
-            f'{folder / FAILURES}. First: {failures[0]}'
-        )
+    raise_failures(failures, parts, folder)
     return summary
-
-
-def labelled_folder(data: Path) -> ClassFolders:
-    """Class folders of a data folder, none of which is empty.
-
-    Raises:
-        DataError: There are none, or one holds no image.
-    """
-    classes = detect_layout(data).classes
-    if classes is None:
-        raise DataError(f'{data} has no class folders: give a folder with train/CLASS/* and val/CLASS/*.')
-    for part in (classes.train, classes.val):
-        for name in classes.names:
-            if not (part / name).is_dir() or not find_images(str(part / name)):
-                raise DataError(f'{part / name} holds no image: each class needs some in train and in val.')
-    return classes
 
 
 def _check_count(bench: Bench) -> None:

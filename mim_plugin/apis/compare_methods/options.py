@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from mim_plugin.apis.quickstart.options import check_device
+from mim_plugin.apis.long_commands.options import check_device
 from mim_plugin.errors import ConfigError
 
 __all__ = ['ARMS', 'LEARNING_RATES', 'Arm', 'CompareOptions', 'Setting']

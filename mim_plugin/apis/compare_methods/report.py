@@ -6,21 +6,22 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import TYPE_CHECKING
 
 from mmengine.device import get_device
 
 from mim_plugin.apis.compare_methods.options import ARMS, LEARNING_RATES
 from mim_plugin.apis.compare_methods.scoring import POOLINGS
-from mim_plugin.apis.quickstart.progress import duration
-from mim_plugin.apis.quickstart.report import describe_machine, package_versions
+from mim_plugin.apis.long_commands.machine import describe_machine, package_versions, place
+from mim_plugin.apis.long_commands.progress import duration
+from mim_plugin.apis.long_commands.tables import markdown, spread
 from mim_plugin.visualization.comparison import draw_comparison
 
 if TYPE_CHECKING:
     from mim_plugin.apis.compare_methods.arms import Bench
 
-__all__ = ['spread', 'table', 'write']
+__all__ = ['table', 'write']
 
 PROTOCOLS = {'knn': 'k-NN', 'linear': 'all labels'}
 TITLES = {'knn': 'k-NN, 20 neighbours', 'linear': 'logistic regression, all labels'}
@@ -90,13 +91,12 @@ def table(summary: dict) -> str:
     setting = ['setting'] if several else []
     header = ['features', *setting, *(f'{name}, %' for name in PROTOCOLS.values())]
     header += ['other pooling', 'lr', 'training', 'images seen', 'peak memory', 'seeds']
-    lines = [header, ['---', *['---'] * len(setting), *['---:'] * (len(header) - 1 - len(setting))]]
+    lines = []
     for row in summary['baselines']:
         cells = [f'{row[key]["accuracy"]:.1f}' for key in PROTOCOLS]
         lines.append([row['name'], *[''] * len(setting), *cells, *[''] * 6])
     lines += [_cells(row, several) for row in summary['rows']]
-    text = '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
-    return text + '\n\n' + _note(summary)
+    return markdown(header, lines, left=1 + len(setting)) + '\n\n' + _note(summary)
 
 
 def _cells(row: dict, several: bool) -> list[str]:
@@ -111,23 +111,17 @@ def _cells(row: dict, several: bool) -> list[str]:
     return cells
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and, of several values, their sample deviation, for a table."""
-    return f'{mean(values):.1f}' + (f' ± {stdev(values):.1f}' if len(values) > 1 else '')
-
-
 def _note(summary: dict) -> str:
-    images, machine = summary['images'], summary['machine']
+    images = summary['images']
     rates = ', '.join(f'{lr:g}' for lr in summary['learning_rates'])
     error = 100 * math.sqrt(0.25 / images['test'])
-    place = machine['device'] if machine['device'] != 'cpu' else f'{machine["cores"]} cores, {machine["processor"]}'
     return (
         f'{images["train"]} training and {images["test"]} test images, {images["classes"]} classes; ± is the deviation '
         f'between seeds, and one standard error of a figure from the number of test images is at most {error:.1f} '
         'points. Features: [CLS] of the teacher (iBOT, DINO), else the mean of the patch tokens; "other pooling" is '
         f'the k-NN figure of the other. lr: the best of {rates} by the training images alone, in equal time for all. '
         f"Training: one run with that lr, its tokenizer's training included. Peak memory: of the training process, "
-        f'libraries included. Machine: {place}.'
+        f'libraries included. Machine: {place(summary["machine"])}.'
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mim_plugin.apis.compare_methods.options import Setting
-from mim_plugin.apis.parts import ResultFile
+from mim_plugin.apis.long_commands.parts import ResultFile
 
 __all__ = ['Results']
 

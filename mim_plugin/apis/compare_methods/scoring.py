@@ -10,8 +10,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mim_plugin.apis.compare_methods.options import Arm
-from mim_plugin.apis.quickstart.features import NEIGHBORS, LabelledImages, knn_score, label_score, thumbnails
-from mim_plugin.evaluation.baselines import Standardizer, majority_baseline
+from mim_plugin.apis.long_commands.frozen_features import (
+    NEIGHBORS,
+    RAW_THUMBNAILS,
+    knn_score,
+    label_score,
+    majority_score,
+    rounded,
+    thumbnails,
+)
+from mim_plugin.apis.long_commands.labelled_images import LabelledImages
 from mim_plugin.evaluation.feature_set import FeatureSet
 from mim_plugin.evaluation.features import extract_features
 from mim_plugin.evaluation.knn import nearest_neighbors, weighted_votes
@@ -59,18 +67,12 @@ def leave_one_out(train: FeatureSet) -> float:
 
 def score(train: FeatureSet, test: FeatureSet) -> dict[str, dict[str, float]]:
     """``knn`` (20 neighbours) and ``linear`` (logistic regression on all labels), figures in percent."""
-    scores = {'knn': knn_score(train, test), 'linear': label_score([train], test)}
-    return {name: {key: round(value, 2) for key, value in row.items()} for name, row in scores.items()}
+    return rounded({'knn': knn_score(train, test), 'linear': label_score([train], test)})
 
 
 def baseline_rows(images: LabelledImages) -> list[dict]:
     """What needs no network: the most frequent class, thumbnails, thumbnails of equal variance in every dimension."""
-    constant = majority_baseline(images.labels('train'), images.labels('test'))
-    constant['balanced'] = constant.pop('balanced_accuracy')
-    constant = {key: round(value, 2) for key, value in constant.items()}
-    rows = [{'name': 'majority class', 'knn': constant, 'linear': constant}]
-    train, test = thumbnails(images, 'train'), thumbnails(images, 'test')
-    rows.append({'name': 'raw thumbnails 16 x 16', **score(train, test)})
-    scale = Standardizer(train)
-    rows.append({'name': 'standardised thumbnails', **score(scale(train), scale(test))})
+    rows = [{'name': 'majority class', **dict.fromkeys(('knn', 'linear'), majority_score(images))}]
+    for name, parts in zip((RAW_THUMBNAILS, 'standardised thumbnails'), thumbnails(images), strict=True):
+        rows.append({'name': name, **score(*parts)})
     return rows

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from mmengine.config import Config
 
 from mim_plugin.apis.compare_methods.options import TOKENIZER_SHARE
-from mim_plugin.apis.compare_methods.training import arm_config, epochs_within, measure_epoch, now, train
+from mim_plugin.apis.compare_methods.training import arm_config, epochs_within, measure_epoch, train
 from mim_plugin.apis.fit_codes import fit_codes
-from mim_plugin.apis.quickstart.training import loader_processes
+from mim_plugin.apis.long_commands.machine import now
+from mim_plugin.apis.long_commands.runs import loader_processes
 from mim_plugin.apis.run import find_last_checkpoint
 
 if TYPE_CHECKING:

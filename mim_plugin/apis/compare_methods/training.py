@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import re
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
 from mim_plugin.apis.compare_methods.options import IMAGE_SIZE, Setting
-from mim_plugin.apis.config_errors import explain_build_errors
-from mim_plugin.apis.quickstart.options import find_configs
-from mim_plugin.apis.quickstart.progress import FileLogRunner, Progress, ProgressHook
-from mim_plugin.apis.quickstart.training import loader_processes, set_epochs
+from mim_plugin.apis.long_commands.machine import now, peak_memory, reset_peak_memory
+from mim_plugin.apis.long_commands.options import find_configs
+from mim_plugin.apis.long_commands.progress import Progress, ProgressHook
+from mim_plugin.apis.long_commands.runs import build_quiet_runner, release, set_epochs
 from mim_plugin.apis.run import prepare_config
 from mim_plugin.errors import ConfigError
 
@@ -28,13 +24,8 @@ __all__ = [
     'BudgetError',
     'Training',
     'arm_config',
-    'build_quiet_runner',
     'epochs_within',
     'measure_epoch',
-    'now',
-    'peak_memory',
-    'release',
-    'reset_peak_memory',
     'train',
 ]
 
@@ -98,13 +89,6 @@ class _Probe(Hook):
         self.times.append(now())
         if len(self.times) >= PROBE_STEPS and self.times[-1] - self.times[0] >= self.limit:
             raise _Enough
-
-
-def now() -> float:
-    """Seconds of a clock, after what the GPU still has to do."""
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-    return time.monotonic()
 
 
 def measure_epoch(cfg: Config, folder: Path, seconds: float) -> float:
@@ -188,55 +172,3 @@ def train(
         return Training(runner.model, figures)
     finally:
         release(runner)
-
-
-def build_quiet_runner(cfg: Config, folder: Path, seed: int, *hooks: Hook) -> Runner:
-    """A Runner in an emptied folder whose log stays off the console.
-
-    Args:
-        cfg: Config of the training; it is not changed.
-        folder: Work folder.
-        seed: Seed of everything random.
-        *hooks: Added to those of the config.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    cfg = prepare_config(cfg, work_dir=str(folder))
-    cfg.randomness.seed = seed
-    cfg.train_dataloader.num_workers = loader_processes()
-    # Runs of one name share their logs, and mmengine's names count seconds.
-    cfg.experiment_name = f'{folder.name}-{time.time_ns()}'
-    if cfg.get('visualizer'):
-        cfg.visualizer.pop('name', None)  # it is named after the experiment
-    with explain_build_errors(cfg):
-        runner = FileLogRunner.from_cfg(cfg)
-    for hook in hooks:
-        runner.register_hook(hook)
-    return runner
-
-
-def release(runner: Runner) -> None:
-    """Let loader processes and optimizer go before the next run is timed."""
-    runner.train_dataloader._iterator = None
-    runner.optim_wrapper = None
-    gc.collect()
-
-
-def reset_peak_memory() -> None:
-    """Start measuring :func:`peak_memory` anew, where the system can."""
-    if torch.cuda.is_initialized():
-        torch.cuda.reset_peak_memory_stats()
-        return
-    with contextlib.suppress(OSError):
-        Path('/proc/self/clear_refs').write_text('5')
-
-
-def peak_memory() -> float | None:
-    """Peak of this process since :func:`reset_peak_memory` in MB (2^20 bytes): the GPU's if there is one, else RAM.
-
-    Libraries count, loader processes do not. None where the system does not tell.
-    """
-    if torch.cuda.is_initialized():
-        return round(torch.cuda.max_memory_allocated() / 2**20)
-    status = Path('/proc/self/status')
-    found = re.search(r'VmHWM:\s+(\d+) kB', status.read_text()) if status.is_file() else None
-    return round(int(found[1]) / 1024) if found else None

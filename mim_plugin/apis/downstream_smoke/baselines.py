@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mim_plugin.apis.compare_methods.scoring import baseline_rows
-from mim_plugin.apis.quickstart.features import load_labelled_images
-from mim_plugin.apis.quickstart.layout import SPLITS
-from mim_plugin.apis.quickstart.segmentation import color_row, constant_row, read_mask, scene_pairs
+from mim_plugin.apis.long_commands.color_classifier import color_row, constant_row
+from mim_plugin.apis.long_commands.folders import SPLITS
+from mim_plugin.apis.long_commands.frozen_features import RAW_THUMBNAILS, label_score, majority_score, thumbnails
+from mim_plugin.apis.long_commands.labelled_images import load_labelled_images
+from mim_plugin.apis.long_commands.segmentation import read_mask, scene_pairs
 
 if TYPE_CHECKING:
     from mim_plugin.apis.downstream_smoke.job import Smoke
@@ -47,4 +48,7 @@ def class_baselines(smoke: Smoke) -> dict[str, dict[str, float]]:
         Name -> metric of mmpretrain -> percent.
     """
     images = load_labelled_images(smoke.data.classes, THUMBNAIL_PIPELINE)
-    return {row['name']: {'accuracy/top1': row['linear']['accuracy']} for row in baseline_rows(images)}
+    found = {'majority class': majority_score(images)}
+    for name, (train, test) in zip((RAW_THUMBNAILS, 'standardised thumbnails'), thumbnails(images), strict=True):
+        found[name] = label_score([train], test)
+    return {name: {'accuracy/top1': round(row['accuracy'], 2)} for name, row in found.items()}

@@ -7,12 +7,18 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mim_plugin.apis.compare_methods.job import labelled_folder
 from mim_plugin.apis.config_tree import walk_dicts
 from mim_plugin.apis.downstream_smoke.four_images import FourImages, choose_four_images, refuse_problems
 from mim_plugin.apis.downstream_smoke.options import TASKS, Task
-from mim_plugin.apis.quickstart.layout import IGNORE_INDEX, SPLITS, ClassFolders, SceneFolders, detect_layout
-from mim_plugin.apis.quickstart.segmentation import fit_segmentation_config
+from mim_plugin.apis.long_commands.folders import (
+    IGNORE_INDEX,
+    SPLITS,
+    ClassFolders,
+    SceneFolders,
+    detect_layout,
+    labelled_folder,
+)
+from mim_plugin.apis.long_commands.segmentation import fit_segmentation_config
 from mim_plugin.datasets.checks import check_segmentation
 from mim_plugin.errors import DataError
 

@@ -14,13 +14,10 @@ from mim_plugin.apis.downstream_smoke.data import SmokeData, read_data
 from mim_plugin.apis.downstream_smoke.detection import train_detector
 from mim_plugin.apis.downstream_smoke.options import STARTS, TASKS, SmokeOptions, Task
 from mim_plugin.apis.downstream_smoke.training import train
-from mim_plugin.apis.parts import Part, ResultFile, costs, do_parts, seconds_left
-from mim_plugin.apis.quickstart.progress import Progress, duration
-from mim_plugin.errors import MIMError
+from mim_plugin.apis.long_commands.parts import Part, ResultFile, do_parts, raise_failures, start_progress
+from mim_plugin.apis.long_commands.progress import Progress
 
 __all__ = ['Smoke', 'downstream_smoke']
-
-FAILURES = 'failures.log'
 
 
 @dataclass
@@ -75,17 +72,12 @@ def downstream_smoke(options: SmokeOptions) -> dict:
     data = read_data(root, options.tasks, folder)
     smoke = Smoke(options, data, _results(options, root))
     parts = _parts(smoke)
-    smoke.progress = Progress(costs(parts), folder / 'smoke.log')
-    smoke.progress.say(f'{len(parts)} parts; about {duration(seconds_left(parts))} are left')
-    failures = do_parts(parts, smoke.progress, folder / FAILURES, partial(report.write, smoke))
+    smoke.progress = start_progress(parts, folder / 'smoke.log', f'{len(parts)} parts')
+    failures = do_parts(parts, smoke.progress, folder, partial(report.write, smoke))
     pictures.write(smoke)
     summary = report.write(smoke)
     print('\n' + report.table(summary), flush=True)
-    if failures:
-        raise MIMError(
-            f'{len(failures)} of {len(parts)} parts failed; the same command tries them again. Details are in '
-            f'{folder / FAILURES}. First: {failures[0]}'
-        )
+    raise_failures(failures, parts, folder)
     return summary
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mim_plugin.apis.quickstart.options import SHIPPED, check_device
+from mim_plugin.apis.long_commands.options import SHIPPED, check_device
 from mim_plugin.errors import CheckpointError, ConfigError
 
 __all__ = ['STARTS', 'TASKS', 'SmokeOptions', 'Task']

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from mim_plugin.apis.downstream_smoke.options import STARTS, TASKS
 from mim_plugin.apis.downstream_smoke.predictions import read_objects
-from mim_plugin.apis.quickstart.pictures import segmentation_picture
+from mim_plugin.apis.long_commands.segmentation import segmentation_picture
 from mim_plugin.visualization.detection import Objects, draw_detections
 from mim_plugin.visualization.style import draw_picture, new_figure
 

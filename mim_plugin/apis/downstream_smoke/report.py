@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from mmengine.device import get_device
 
-from mim_plugin.apis.compare_methods.report import spread
 from mim_plugin.apis.downstream_smoke.options import STARTS, TASKS
-from mim_plugin.apis.quickstart.progress import duration
-from mim_plugin.apis.quickstart.report import describe_machine, package_versions
+from mim_plugin.apis.long_commands.machine import describe_machine, package_versions, place
+from mim_plugin.apis.long_commands.progress import duration
+from mim_plugin.apis.long_commands.tables import markdown, spread
 
 if TYPE_CHECKING:
     from mim_plugin.apis.downstream_smoke.job import Smoke
@@ -57,8 +57,7 @@ def table(summary: dict) -> str:
 def _markdown(header: list[str], rows: list[list[str]]) -> str:
     if not rows:
         return ''
-    lines = [header, ['---', '---', *['---:'] * (len(header) - 2)], *rows]
-    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
+    return markdown(header, rows, left=2)
 
 
 def _all_runs(summary: dict, name: str) -> dict[str, list[dict]]:
@@ -112,9 +111,8 @@ def _learnt_by_heart(summary: dict) -> str:
 
 def _note(summary: dict) -> str:
     machine = summary['machine']
-    place = machine['device'] if machine['device'] != 'cpu' else f'{machine["cores"]} cores, {machine["processor"]}'
     return (
         f'Start: {summary["checkpoint"]}, or random weights; all else is the same. ± is the deviation between seeds. '
         'Figures are those of mmseg, mmpretrain and mmdet on the validation images; each checkpoint gave the same '
-        f'figures when it was loaded again. Threads: {machine["threads"]}. Machine: {place}.'
+        f'figures when it was loaded again. Threads: {machine["threads"]}. Machine: {place(machine)}.'
     )

@@ -15,19 +15,14 @@ from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from mim_plugin.apis.compare_methods.training import (
-    build_quiet_runner,
-    now,
-    peak_memory,
-    release,
-    reset_peak_memory,
-)
 from mim_plugin.apis.config_errors import read_config
 from mim_plugin.apis.downstream_smoke.data import fit_config
 from mim_plugin.apis.downstream_smoke.options import STARTS, Task
 from mim_plugin.apis.downstream_smoke.predictions import predicted_classes, save_objects
-from mim_plugin.apis.quickstart.options import find_configs
-from mim_plugin.apis.quickstart.progress import ProgressHook
+from mim_plugin.apis.long_commands.machine import now, peak_memory, reset_peak_memory
+from mim_plugin.apis.long_commands.options import find_configs
+from mim_plugin.apis.long_commands.progress import ProgressHook
+from mim_plugin.apis.long_commands.runs import build_quiet_runner, release
 from mim_plugin.apis.run import find_last_checkpoint, prepare_config, test
 from mim_plugin.errors import MIMError
 

@@ -13,20 +13,16 @@ from mmengine.device import get_device
 from mmengine.registry import DefaultScope
 
 from mim_plugin.apis.config_errors import read_config
+from mim_plugin.apis.long_commands.color_classifier import color_row
+from mim_plugin.apis.long_commands.folders import SPLITS, ClassFolders, ImageData, detect_layout, read_scenes
+from mim_plugin.apis.long_commands.labelled_images import LabelledImages, load_labelled_images
+from mim_plugin.apis.long_commands.machine import describe_machine, package_versions
+from mim_plugin.apis.long_commands.progress import Progress, duration
+from mim_plugin.apis.long_commands.segmentation import scene_pairs, segmentation_picture
 from mim_plugin.apis.quickstart import features, pictures, report, training
-from mim_plugin.apis.quickstart.layout import SPLITS, ImageData, detect_layout, read_scenes
 from mim_plugin.apis.quickstart.options import METHOD_NAMES, QuickstartOptions
-from mim_plugin.apis.quickstart.progress import Progress, duration
 from mim_plugin.apis.quickstart.scenes import prepare_scenes
-from mim_plugin.apis.quickstart.segmentation import color_row, scene_pairs
-from mim_plugin.apis.quickstart.solar import (
-    CLASS_NAMES,
-    ClassFolders,
-    held_out,
-    prepare_solar_cells,
-    read_labels,
-    split_summary,
-)
+from mim_plugin.apis.quickstart.solar import CLASS_NAMES, held_out, prepare_solar_cells, read_labels, split_summary
 from mim_plugin.apis.quickstart.state import RunState
 from mim_plugin.apis.run import find_last_checkpoint
 from mim_plugin.checkpoints import load_pretrained
@@ -77,9 +73,9 @@ class Job:
         return find_last_checkpoint(self.folder / 'pretrain')
 
     @cached_property
-    def images(self) -> features.LabelledImages:
+    def images(self) -> LabelledImages:
         """Labelled images, decoded at the first use."""
-        return features.load_labelled_images(self.data.classes, self.config.feature_pipeline)
+        return load_labelled_images(self.data.classes, self.config.feature_pipeline)
 
     def network(self, checkpoint: str | Path | None, avgpool: int = 0) -> FeatureExtractor:
         """The backbone with random weights or those of a file; ``avgpool`` as :class:`FeatureExtractor` has it."""
@@ -168,7 +164,7 @@ def _draw(job: Job) -> dict:
         # The longest name is broken in two to fit above its column.
         folders = {COLOR: 'colour', RANDOM: 'random', job.trained_name.replace(' on ', '\non '): 'trained'}
         folders = {name: job.folder / 'segmentation' / part / 'predictions' for name, part in folders.items()}
-        figures['segmentation'] = lambda: pictures.segmentation_picture(job.data.scenes, folders)
+        figures['segmentation'] = lambda: segmentation_picture(job.data.scenes, folders)
     for name, draw in figures.items():
         draw().savefig(target / f'{name}.png')
     return {'pictures': [str(target / f'{name}.png') for name in figures]}
@@ -276,8 +272,8 @@ def _close(job: Job, seconds: float) -> dict:
         'steps': state.steps,
         'seconds': round(total, 1),
         'seconds_of_this_session': round(seconds, 1),
-        'machine': report.describe_machine(get_device()),
-        'versions': report.package_versions(),
+        'machine': describe_machine(get_device()),
+        'versions': package_versions(),
     }
     (job.folder / 'summary.json').write_text(json.dumps(summary, indent=1), encoding='utf-8')
     (job.folder / 'table.txt').write_text('\n'.join(lines) + '\n', encoding='utf-8')

@@ -3,48 +3,17 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-from mmengine.device import get_device
-
-import mim_plugin
+from mim_plugin.apis.long_commands.options import SHIPPED, check_device, find_configs
 from mim_plugin.errors import ConfigError
 
-__all__ = ['METHOD_NAMES', 'QuickstartOptions', 'check_device', 'find_configs']
+__all__ = ['METHOD_NAMES', 'QuickstartOptions']
 
 METHOD_NAMES = {'ibot': 'iBOT', 'beit': 'BEiT'}
-DEVICES = ('cpu', 'cuda')
 PRETRAIN_CONFIGS = {
     'ibot': 'ibot_vit-mini-p16_1xb64-12e_solar-cells.py',
     'beit': 'beit_vit-mini-p16_1xb64-40e_solar-cells.py',
 }
 SEGMENTATION_CONFIG = 'upernet_vit-mini-p16_1xb16-20e_scenes-128x128.py'
-SHIPPED = Path(mim_plugin.__file__).resolve().parent / 'zoo' / 'ibot_vit-mini-p16' / 'model.safetensors'
-
-
-def find_configs(family: str = 'quickstart') -> Path:
-    """Finds ``configs/FAMILY`` beside the package (a checkout) or inside it (an installed wheel).
-
-    Raises:
-        ConfigError: If neither exists.
-    """
-    package = Path(mim_plugin.__file__).resolve().parent
-    for root in (package.parent, package / '.mim'):
-        if (root / 'configs' / family).is_dir():
-            return root / 'configs' / family
-    raise ConfigError(f'configs/{family} is neither beside nor inside {package}: run from a checkout of mim_plugin.')
-
-
-def check_device(device: str | None) -> None:
-    """Raises a ConfigError unless a run on ``device`` is possible; None is what the machine has."""
-    if device not in (None, *DEVICES):
-        raise ConfigError(f"--device {device} is unknown: give 'cpu' or 'cuda'.")
-    if device == 'cuda' and not torch.cuda.is_available():
-        raise ConfigError('--device cuda was asked for but torch finds no GPU: use --device cpu or install CUDA.')
-    if device == 'cpu' and get_device() != 'cpu':
-        raise ConfigError(
-            '--device cpu was asked for but this Python already took a GPU: start it with CUDA_VISIBLE_DEVICES=""'
-            ' in the environment.'
-        )
 
 
 @dataclass(frozen=True)
@@ -96,7 +65,7 @@ class QuickstartOptions:
         """Config files of the pretraining and of the segmentation."""
         pretrain, segmentation = self.pretrain_config, self.segmentation_config
         if pretrain is None or segmentation is None:
-            folder = find_configs()
+            folder = find_configs('quickstart')
             pretrain = pretrain or folder / PRETRAIN_CONFIGS[self.method]
             segmentation = segmentation or folder / SEGMENTATION_CONFIG
         return Path(pretrain), Path(segmentation)

@@ -7,22 +7,19 @@ import torch
 from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from PIL import Image
 
 from mim_plugin.apis.config_tree import type_name
-from mim_plugin.apis.quickstart.layout import SPLITS, ImageData, SceneFolders
-from mim_plugin.apis.quickstart.segmentation import read_mask, scene_pairs
+from mim_plugin.apis.long_commands.folders import ImageData
 from mim_plugin.datasets.files import find_images
 from mim_plugin.datasets.transforms import CenterCrop, LoadImagePIL, ResizeShortSide
 from mim_plugin.models.algorithms.feature_extractor import FeatureExtractor
 from mim_plugin.registry import DATASETS
-from mim_plugin.visualization import draw_attention, draw_curves, draw_segmentation, draw_views, read_scalars
+from mim_plugin.visualization import draw_attention, draw_curves, draw_views, read_scalars
 
-__all__ = ['attention_picture', 'curves_picture', 'segmentation_picture', 'views_picture']
+__all__ = ['attention_picture', 'curves_picture', 'views_picture']
 
 ATTENTION_SIDE = 256  # pixels; 16 x 16 patches
 ATTENTION_IMAGES = 4
-SCENES = 4
 SAMPLES = 50
 
 
@@ -95,27 +92,6 @@ def attention_picture(model: FeatureExtractor, data: ImageData, title: str, of_c
         weights = backbone.attention_maps(inputs, (-1,))[0][:, :, query, backbone.num_prefix_tokens :]
     maps = weights.unflatten(-1, grid).float().cpu().numpy()
     return draw_attention(images, list(maps), names=names, title=title)
-
-
-def segmentation_picture(scenes: SceneFolders, predictions: dict[str, Path]) -> Figure:
-    """Draws validation images with their masks and what each model predicted.
-
-    Args:
-        scenes: Images with masks.
-        predictions: Name of a model -> folder of its predicted masks.
-
-    Returns:
-        The figure.
-    """
-    pairs = scene_pairs(scenes, SPLITS[1])
-    chosen = pairs[:: max(1, len(pairs) // SCENES)][:SCENES]
-    images = [np.asarray(Image.open(image).convert('RGB')) for image, _ in chosen]
-    truths = [read_mask(mask, len(scenes.names)) for _, mask in chosen]
-    found = {
-        name: [np.asarray(Image.open(folder / f'{image.stem}.png')) for image, _ in chosen]
-        for name, folder in predictions.items()
-    }
-    return draw_segmentation(images, truths, found, scenes.names, scenes.palette)
 
 
 def curves_picture(folder: Path) -> Figure:

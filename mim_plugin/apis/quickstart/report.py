@@ -1,55 +1,8 @@
-"""The closing table and summary.json."""
+"""The closing tables."""
 
-import importlib
-import os
-import platform
 from collections.abc import Sequence
-from pathlib import Path
 
-import torch
-
-from mim_plugin.version import __version__
-
-__all__ = ['describe_machine', 'feature_table', 'package_versions', 'segmentation_table']
-
-PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmseg', 'sklearn', 'numpy', 'PIL')
-
-
-def describe_machine(device: str) -> dict[str, object]:
-    """What the figures were measured on.
-
-    Args:
-        device: ``cpu`` or ``cuda``.
-
-    Returns:
-        Processor, cores that this process may use, threads of torch, system, device.
-    """
-    processor = platform.processor() or platform.machine()
-    info = Path('/proc/cpuinfo')
-    if info.is_file():
-        names = [
-            line.split(':', 1)[1].strip() for line in info.read_text().splitlines() if line.startswith('model name')
-        ]
-        processor = names[0] if names else processor
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return {
-        'processor': processor,
-        'cores': cores,
-        'threads': torch.get_num_threads(),
-        'system': platform.platform(),
-        'device': torch.cuda.get_device_name() if device == 'cuda' else 'cpu',
-    }
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of Python, of this package and of what it stands on; a missing package is left out."""
-    versions = {'python': platform.python_version(), 'mim_plugin': __version__}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.import_module(name).__version__
-        except ImportError:
-            continue
-    return versions
+__all__ = ['feature_table', 'segmentation_table']
 
 
 def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mim_plugin.apis.quickstart.layout import SPLITS, SceneFolders, read_scenes
+from mim_plugin.apis.long_commands.folders import SPLITS, SceneFolders, read_scenes
 from mim_plugin.errors import DataError
 from mim_plugin.visualization.style import class_colors
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mim_plugin.apis.quickstart.layout import ClassFolders
+from mim_plugin.apis.long_commands.folders import ClassFolders
 from mim_plugin.errors import DataError
 
 __all__ = ['CLASS_NAMES', 'held_out', 'prepare_solar_cells', 'read_labels', 'split_summary']

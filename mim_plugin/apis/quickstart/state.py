@@ -1,10 +1,10 @@
 """The state file: which steps are done, and what they found."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
+from mim_plugin.apis.long_commands.parts import write_whole
 from mim_plugin.apis.quickstart.options import QuickstartOptions
 from mim_plugin.apis.run import find_last_checkpoint
 from mim_plugin.errors import ConfigError
@@ -71,11 +71,8 @@ class RunState:
         self.save()
 
     def save(self) -> None:
-        """Writes the file whole or not at all."""
-        content = {'options': self.identity, 'steps': self.steps}
-        temporary = self.path.with_suffix('.json.part')
-        temporary.write_text(json.dumps(content, indent=1), encoding='utf-8')
-        os.replace(temporary, self.path)
+        """Writes the file."""
+        write_whole(self.path, {'options': self.identity, 'steps': self.steps})
 
     def finish(self, key: str, seconds: float, result: dict) -> None:
         """Records a finished step.

@@ -1,6 +1,5 @@
 """Training runs of the quickstart: configs fitted to the data and the options, run by mmengine's Runner."""
 
-import os
 import time
 from pathlib import Path
 
@@ -10,15 +9,16 @@ from mmengine.runner import Runner
 from mim_plugin.apis.config_errors import explain_build_errors, read_config
 from mim_plugin.apis.config_tree import type_name
 from mim_plugin.apis.fit_codes import fit_codes
-from mim_plugin.apis.quickstart.layout import SPLITS, SceneFolders
+from mim_plugin.apis.long_commands.folders import SPLITS, SceneFolders
+from mim_plugin.apis.long_commands.progress import Progress, ProgressHook
+from mim_plugin.apis.long_commands.runs import build_quiet_runner, loader_processes, set_epochs
+from mim_plugin.apis.long_commands.segmentation import fit_segmentation_config, scene_pairs
 from mim_plugin.apis.quickstart.options import METHOD_NAMES, QuickstartOptions
-from mim_plugin.apis.quickstart.progress import FileLogRunner, Progress, ProgressHook
-from mim_plugin.apis.quickstart.segmentation import fit_segmentation_config, scene_pairs
-from mim_plugin.apis.run import find_last_checkpoint, prepare_config
+from mim_plugin.apis.run import find_last_checkpoint
 from mim_plugin.datasets.files import find_images
 from mim_plugin.errors import CheckpointError, DataError
 
-__all__ = ['finetune', 'loader_processes', 'pretrain', 'set_epochs', 'shipped_checkpoint']
+__all__ = ['finetune', 'pretrain', 'shipped_checkpoint']
 
 PRETRAIN_FIGURES = {'loss': 'loss', 'mim_acc': 'percent of hidden codes right', 'effective_rank': 'effective rank'}
 SEGMENTATION_FIGURES = {'loss': 'loss', 'decode.acc_seg': 'percent of training pixels right'}
@@ -39,20 +39,6 @@ def shipped_checkpoint(options: QuickstartOptions) -> Path | None:
     return Path(options.checkpoint)
 
 
-def set_epochs(cfg: Config, epochs: int) -> None:
-    """Changes the length of a run; warm-ups keep their share of it.
-
-    Args:
-        cfg: Config with an epoch loop.
-        epochs: New length.
-    """
-    factor = epochs / cfg.train_cfg.max_epochs
-    cfg.train_cfg.max_epochs = epochs
-    for scheduler in cfg.param_scheduler:
-        if 'warmup_epochs' in scheduler:
-            scheduler.warmup_epochs *= factor
-
-
 def _fit_batch(cfg: Config, count: int, epochs: int | None) -> None:
     """Fits batch and length to the number of images.
 
@@ -65,20 +51,11 @@ def _fit_batch(cfg: Config, count: int, epochs: int | None) -> None:
     set_epochs(cfg, epochs or max(1, round(steps / (count // loader.batch_size))))
 
 
-def loader_processes() -> int:
-    """Loader processes: one beside the training process on two cores, more where there are more."""
-    return max(1, min(8, (os.cpu_count() or 1) - 1))
-
-
 def _run(cfg: Config, folder: Path, options: QuickstartOptions, hook: ProgressHook) -> tuple[Runner, float]:
-    cfg.randomness.seed = options.seed
-    cfg.train_dataloader.num_workers = loader_processes()
-    resume = 'auto' if options.resume and find_last_checkpoint(folder) else None
-    cfg = prepare_config(cfg, work_dir=str(folder), resume=resume)
+    # Without --resume nothing is in the folder but codes that were fitted for this run.
+    runner = build_quiet_runner(cfg, folder, options.seed, hook, keep=True)
+    begin = time.monotonic()
     with explain_build_errors(cfg):
-        runner = FileLogRunner.from_cfg(cfg)
-        runner.register_hook(hook)
-        begin = time.monotonic()
         runner.train()
     return runner, time.monotonic() - begin
 

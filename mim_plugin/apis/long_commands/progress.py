@@ -1,6 +1,5 @@
 """Progress for people: which step of how many, what it does, how long it will take."""
 
-import logging
 import time
 from pathlib import Path
 
@@ -8,15 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-# Warnings of mmengine and mmseg about their own code, which no user of the quickstart can act upon.
-NOISE = (
-    '"FileClient" will be deprecated',
-    '"HardDiskBackend" is the alias',
-    'The prefix is not set in metric class',
-    'in the "vis_backend" registry tree',
-)
-
-__all__ = ['FileLogRunner', 'Progress', 'ProgressHook', 'duration']
+__all__ = ['Progress', 'ProgressHook', 'duration']
 
 
 def duration(seconds: float) -> str:
@@ -130,20 +121,3 @@ class ProgressHook(Hook):
         start, end = self.share
         text = ', '.join([f'{self.title}: step {runner.iter + 1} of {runner.max_iters}', *parts])
         self.progress.say(text, start + (end - start) * done)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    return not any(text in record.getMessage() for text in NOISE)
-
-
-class FileLogRunner(Runner):
-    """A Runner whose own log goes to its file; the console shows warnings and :class:`Progress` only."""
-
-    def build_logger(self, *args: object, **kwargs: object) -> MMLogger:
-        """Builds mmengine's logger and makes its console part quiet."""
-        logger = super().build_logger(*args, **kwargs)
-        for handler in logger.handlers:
-            if not hasattr(handler, 'baseFilename'):
-                handler.setLevel('WARNING')
-                handler.addFilter(_is_news)
-        return logger

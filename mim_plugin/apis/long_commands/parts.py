@@ -12,10 +12,12 @@ from pathlib import Path
 
 from mmengine.registry import DefaultScope
 
-from mim_plugin.apis.quickstart.progress import Progress, duration
-from mim_plugin.errors import ConfigError
+from mim_plugin.apis.long_commands.progress import Progress, duration
+from mim_plugin.errors import ConfigError, MIMError
 
-__all__ = ['Part', 'ResultFile', 'costs', 'do_parts', 'seconds_left']
+__all__ = ['Part', 'ResultFile', 'do_parts', 'raise_failures', 'start_progress', 'write_whole']
+
+FAILURES = 'failures.log'
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,13 @@ class Part:
     seconds: float
     done: bool
     work: Callable[[], object]
+
+
+def write_whole(path: Path, content: dict) -> None:
+    """Writes JSON values into a file, all of them or none."""
+    temporary = path.with_suffix('.json.part')
+    temporary.write_text(json.dumps(content, indent=1), encoding='utf-8')
+    os.replace(temporary, path)
 
 
 class ResultFile:
@@ -68,10 +77,8 @@ class ResultFile:
         self.content = found
 
     def save(self) -> None:
-        """Write the file whole or not at all."""
-        temporary = self.path.with_suffix('.json.part')
-        temporary.write_text(json.dumps(self.content, indent=1), encoding='utf-8')
-        os.replace(temporary, self.path)
+        """Write the file."""
+        write_whole(self.path, self.content)
 
     def once(self, table: dict, key: str, work: Callable[[], dict]) -> dict:
         """``table[key]``, found by ``work`` and saved unless an earlier call did.
@@ -87,20 +94,22 @@ class ResultFile:
         return table[key]
 
 
-def costs(parts: Sequence[Part]) -> dict[str, float]:
-    """What :class:`Progress` wants to know about parts."""
+def _costs(parts: Sequence[Part]) -> dict[str, float]:
     return {str(number): part.seconds for number, part in enumerate(parts)}
 
 
-def seconds_left(parts: Sequence[Part]) -> float:
-    """Expected duration of what is not done."""
-    return sum(part.seconds for part in parts if not part.done)
+def start_progress(parts: Sequence[Part], log_file: Path, plan: str) -> Progress:
+    """The progress of parts; its first line is the plan, and how long what is not done will take."""
+    progress = Progress(_costs(parts), log_file)
+    left = sum(part.seconds for part in parts if not part.done)
+    progress.say(f'{plan}; about {duration(left)} are left')
+    return progress
 
 
 def do_parts(
     parts: Sequence[Part],
     progress: Progress,
-    failures: Path,
+    folder: Path,
     after: Callable[[], object],
     fatal: tuple[type[Exception], ...] = (),
 ) -> list[str]:
@@ -108,8 +117,8 @@ def do_parts(
 
     Args:
         parts: In their order.
-        progress: Made from :func:`costs`.
-        failures: File that gets the traceback of what fails.
+        progress: That of :func:`start_progress`.
+        folder: Work folder, whose ``failures.log`` gets the traceback of what fails.
         after: Is called after each part that was done.
         fatal: Errors that end the work.
 
@@ -117,7 +126,7 @@ def do_parts(
         A line for each part that failed.
     """
     found = []
-    for key, part in zip(costs(parts), parts, strict=True):
+    for key, part in zip(_costs(parts), parts, strict=True):
         if part.done:
             progress.skip(key, f'{part.title}: done before')
             continue
@@ -132,10 +141,19 @@ def do_parts(
             raise
         except Exception as error:  # noqa: BLE001  hours of other parts are not thrown away for one that fails
             progress.say(f'{part.title} failed: {error}')
-            with open(failures, 'a', encoding='utf-8') as file:
+            with open(folder / FAILURES, 'a', encoding='utf-8') as file:
                 file.write(f'{part.title}\n{traceback.format_exc()}\n')
             found.append(f'{part.title}: {error}')
             continue
         progress.finish()
         progress.say(f'{part.title}: done in {duration(time.monotonic() - begin)}', 0.0)
     return found
+
+
+def raise_failures(found: Sequence[str], parts: Sequence[Part], folder: Path) -> None:
+    """Raises a MIMError if :func:`do_parts` has found that a part fails."""
+    if found:
+        raise MIMError(
+            f'{len(found)} of {len(parts)} parts failed; the same command tries them again. Details are in '
+            f'{folder / FAILURES}. First: {found[0]}'
+        )

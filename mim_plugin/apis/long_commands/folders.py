@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mim_plugin.datasets.files import find_images
 from mim_plugin.errors import DataError
 from mim_plugin.visualization.style import class_colors
 
-__all__ = ['ClassFolders', 'ImageData', 'SceneFolders', 'detect_layout', 'read_scenes']
+__all__ = ['ClassFolders', 'ImageData', 'SceneFolders', 'detect_layout', 'labelled_folder', 'read_scenes']
 
 IGNORE_INDEX = 255
 SPLITS = ('training', 'validation')
@@ -53,7 +54,7 @@ class SceneFolders:
 
 @dataclass(frozen=True)
 class ImageData:
-    """Everything the quickstart runs on; a part without labels is None and its steps are skipped.
+    """Everything that a folder offers; a part without labels is None.
 
     Attributes:
         name: Short name, for people.
@@ -157,3 +158,19 @@ def detect_layout(root: str | Path) -> ImageData:
     else:
         images = root / 'images' / SPLITS[0] if scenes is not None else root
     return ImageData(root.name, images, classes, scenes)
+
+
+def labelled_folder(data: Path) -> ClassFolders:
+    """Class folders of a data folder, none of which is empty.
+
+    Raises:
+        DataError: There are none, or one holds no image.
+    """
+    classes = detect_layout(data).classes
+    if classes is None:
+        raise DataError(f'{data} has no class folders: give a folder with train/CLASS/* and val/CLASS/*.')
+    for part in (classes.train, classes.val):
+        for name in classes.names:
+            if not (part / name).is_dir() or not find_images(str(part / name)):
+                raise DataError(f'{part / name} holds no image: each class needs some in train and in val.')
+    return classes

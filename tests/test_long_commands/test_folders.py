@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mim_plugin.apis.quickstart.layout import detect_layout, read_scenes
+from mim_plugin.apis.long_commands.folders import detect_layout, read_scenes
 from mim_plugin.errors import DataError
 
 

@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from mim_plugin.apis.quickstart.options import QuickstartOptions, find_configs
-from mim_plugin.apis.quickstart.progress import Progress, duration
-from mim_plugin.apis.quickstart.report import feature_table, package_versions, segmentation_table
+from mim_plugin.apis.quickstart.options import QuickstartOptions
+from mim_plugin.apis.quickstart.report import feature_table, segmentation_table
 from mim_plugin.apis.quickstart.state import RunState
 from mim_plugin.errors import ConfigError
 
@@ -53,26 +52,6 @@ def test_options_that_cannot_work(options: dict):
 
 def test_configs_exist():
     assert all(path.is_file() for method in ('ibot', 'beit') for path in QuickstartOptions(method=method).configs)
-    assert find_configs().name == 'quickstart'
-
-
-def test_duration():
-    assert [duration(seconds) for seconds in (0, 61.4, 3725)] == ['0:00', '1:01', '1:02:05']
-
-
-def test_progress_counts_steps_and_estimates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    clock = iter([0.0, 100.0, 100.0, 100.0, 100.0])
-    monkeypatch.setattr('mim_plugin.apis.quickstart.progress.time.monotonic', lambda: next(clock))
-    progress = Progress({'a': 100.0, 'b': 300.0, 'c': 100.0}, tmp_path / 'log')
-    progress.start('a', 'first')
-    progress.finish()
-    assert progress.remaining() == pytest.approx(400.0)  # exactly as fast as expected
-    progress.skip('b', 'nothing to do')
-    assert progress.remaining() == pytest.approx(100.0)
-    progress.start('c', 'last')
-    progress.say('half', 0.5)
-    text = (tmp_path / 'log').read_text()
-    assert '[1/3] first' in text and '[2/3] nothing to do' in text and '[3/3] half (about 0:' in text
 
 
 def test_tables():
@@ -85,7 +64,6 @@ def test_tables():
     assert '1.5 points' in lines[-1]
     lines = segmentation_table([{'name': 'a', 'mIoU': 24.5, 'aAcc': 41.4}], ['x', 'y'], (4, 2), composed=True)
     assert 'composed scenes' in lines[0] and lines[-1].split() == ['a', '24.5', '41.4']
-    assert {'python', 'torch', 'mim_plugin'} <= set(package_versions())
 
 
 def test_resume_without_a_run_is_refused(tmp_path):
