@@ -37,7 +37,7 @@ class Contents:
     is_pair: bool = True
 
 
-def contents_of(checkpoint: Mapping[str, Any]) -> Contents:
+def contents_of(checkpoint: Mapping[str, Any], source: str = 'The checkpoint') -> Contents:
     """Recognise a checkpoint and convert its names.
 
     Known are: training checkpoints of ours, full and backbone-only iBOT and DINO files, BEiT's (pretraining,
@@ -46,6 +46,7 @@ def contents_of(checkpoint: Mapping[str, Any]) -> Contents:
 
     Args:
         checkpoint: What :func:`mim_plugin.checkpoints.read_checkpoint` returned.
+        source: What an error calls it.
 
     Returns:
         The networks.
@@ -55,7 +56,7 @@ def contents_of(checkpoint: Mapping[str, Any]) -> Contents:
     """
     if ibot.is_official(checkpoint):
         return _pair(ibot.from_official(checkpoint), 'an official iBOT checkpoint')
-    state = state_dict_of(checkpoint)
+    state = state_dict_of(checkpoint, source)
     if any(name.startswith('tokenizer.backbone.') for name in state):
         return _pair(state, 'a training checkpoint')
     loss = _below(state, 'loss_module.')
@@ -64,7 +65,7 @@ def contents_of(checkpoint: Mapping[str, Any]) -> Contents:
     return Contents(origin, network, network, loss, is_pair=False)
 
 
-def state_dict_of(checkpoint: Mapping[str, Any]) -> State:
+def state_dict_of(checkpoint: Mapping[str, Any], source: str = 'The checkpoint') -> State:
     """The flat state dict in a checkpoint, without the prefix of distributed training."""
     for key in ('state_dict', 'model', 'module', 'teacher', 'student'):
         if isinstance(checkpoint.get(key), Mapping):
@@ -73,7 +74,7 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> State:
     state = {name: value for name, value in checkpoint.items() if isinstance(value, Tensor)}
     if not state:
         raise CheckpointError(
-            f'The checkpoint has no weights, only the keys {sorted(map(str, checkpoint))[:8]}; name a file with a '
+            f'{source} has no weights, only the keys {sorted(map(str, checkpoint))[:8]}; name a file with a '
             'state dict (at its top level or under "state_dict", "model", "module", "teacher" or "student").'
         )
     if all(name.startswith('module.') for name in state):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -19,7 +21,7 @@ from mim_plugin.checkpoints.read import read_checkpoint
 from mim_plugin.errors import CheckpointError
 from mim_plugin.version import __version__
 
-__all__ = ['export_for_toolbox', 'export_pretrained', 'model_config_of']
+__all__ = ['export_for_toolbox', 'export_pretrained', 'model_config_of', 'unfinished_file', 'write_state']
 
 PARTS = ('backbone', 'head', 'loss')
 
@@ -114,7 +116,8 @@ def write_state(checkpoint: Mapping[str, Any], dst: str | os.PathLike, meta: Map
         ``dst`` as a path.
 
     Raises:
-        CheckpointError: Another ending, or a ``.safetensors`` file for more than one flat dict of tensors.
+        CheckpointError: Another ending, a ``.safetensors`` file for more than one flat dict of tensors, or a place
+            where nothing can be written.
     """
     dst = Path(dst).expanduser()
     if dst.suffix not in ('.pth', '.pt', '.safetensors'):
@@ -124,14 +127,33 @@ def write_state(checkpoint: Mapping[str, Any], dst: str | os.PathLike, meta: Map
             f'A .safetensors file holds tensors alone, not {sorted(set(checkpoint) - {"state_dict"})}; '
             f'name {dst.with_suffix(".pth").name} instead.'
         )
-    dst.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = dst.with_name(dst.name + '.tmp')
-    if dst.suffix == '.safetensors':
-        save_file(dict(checkpoint['state_dict']), unfinished, dict(meta))
-    else:
-        torch.save({**checkpoint, 'meta': dict(meta)}, unfinished)
-    unfinished.replace(dst)
+    with unfinished_file(dst) as unfinished:
+        if dst.suffix == '.safetensors':
+            save_file(dict(checkpoint['state_dict']), unfinished, dict(meta))
+        else:
+            torch.save({**checkpoint, 'meta': dict(meta)}, unfinished)
+        unfinished.replace(dst)
     return dst
+
+
+@contextmanager
+def unfinished_file(dst: Path) -> Iterator[Path]:
+    """A name to write to, beside ``dst``, whose folder is made; nothing stays of what was not renamed in the end.
+
+    Raises:
+        CheckpointError: It cannot be written.
+    """
+    unfinished = dst.with_name(dst.name + '.tmp')
+    try:
+        dst.parent.mkdir(parents=True, exist_ok=True)
+        yield unfinished
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch tells of a full disk by a RuntimeError
+        raise CheckpointError(
+            f'{dst} cannot be written ({error}); name a file in a folder where you may write and where there is room.'
+        ) from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def model_config_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:

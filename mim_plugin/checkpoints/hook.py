@@ -84,7 +84,7 @@ def fill_backbone(
     from mim_plugin.checkpoints.contents import contents_of
     from mim_plugin.checkpoints.formats.traits import below
 
-    contents = contents_of(note.checkpoint)
+    contents = contents_of(note.checkpoint, note.path)
     network = contents.teacher
     state = below(network, 'backbone.') or network
     others = {name for name in network if not name.startswith('backbone.')} if len(state) < len(network) else set()
@@ -116,7 +116,7 @@ def fill_pyramid(
     from mim_plugin.checkpoints.contents import contents_of
     from mim_plugin.checkpoints.formats.traits import below
 
-    contents = contents_of(note.checkpoint)
+    contents = contents_of(note.checkpoint, note.path)
     if state := below(contents.teacher, 'neck.'):
         _fill(module, state, f'{note.path} ({contents.origin}, its pyramid)', state_dict, prefix)
 

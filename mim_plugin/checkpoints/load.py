@@ -105,12 +105,12 @@ def load_pretrained(
         checkpoint = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu', logger='silent')
     wanted, may_keep = module.state_dict(), ()
     if prefix is not None:
-        state, origin = _below_prefix(checkpoint, prefix), f'names below {prefix!r}'
-    elif not _is_pair(module) and state_dict_of(checkpoint).keys() == wanted.keys():
+        state, origin = _below_prefix(state_dict_of(checkpoint, source), prefix), f'names below {prefix!r}'
+    elif not _is_pair(module) and (state := state_dict_of(checkpoint, source)).keys() == wanted.keys():
         # Of this very kind of model: other projects' names in it (a pyramid of mmseg's) are meant as they are.
-        state, origin = dict(state_dict_of(checkpoint)), 'the same names'
+        origin = 'the same names'
     else:
-        contents = contents_of(checkpoint)
+        contents = contents_of(checkpoint, source)
         origin = _describe(contents, module, part)
         if _is_pair(module):
             state, may_keep = _both_networks(contents, wanted)
@@ -163,9 +163,9 @@ def _describe(contents: Contents, module: nn.Module, part: str) -> str:
     return f'{contents.origin}, ' + ('student and teacher' if _is_pair(module) else part)
 
 
-def _below_prefix(checkpoint: Mapping[str, Any], prefix: str) -> State:
+def _below_prefix(state: State, prefix: str) -> State:
     prefix = prefix.rstrip('.') + '.' if prefix else ''
-    state = {name.removeprefix(prefix): v for name, v in state_dict_of(checkpoint).items() if name.startswith(prefix)}
+    state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     if swin.is_ours(state):
         return swin.without_buffers(state)
     return ibot.backbone_from_official(state) if ibot.is_official_vit(state) or swin.is_official(state) else state
@@ -303,8 +303,9 @@ def _check(
     report: LoadReport, state: State, wanted: Mapping[str, Tensor], strict: bool, may_keep: tuple[str, ...]
 ) -> None:
     if not report.loaded and not report.mismatched:
+        has = _shorten(list(state)) or 'no such part'
         raise CheckpointError(
-            f'Nothing in {report.source} fits the model: the file has {_shorten(list(state))}, the model wants '
+            f'Nothing in {report.source} fits the model: the file has {has}, the model wants '
             f'{_shorten(list(wanted))}; check the architecture, or name the branch of the file with `prefix`.'
         )
     if not strict and report.loaded:

@@ -14,13 +14,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mim_plugin.checkpoints.download import hash_in_name, sha256_of
+from mim_plugin.checkpoints.export import unfinished_file
 from mim_plugin.checkpoints.read import META_KEY, read_checkpoint
 from mim_plugin.errors import CheckpointError
 
 __all__ = ['Published', 'publish_checkpoint']
 
-# Where weights lie: mmengine's checkpoints and ours; BEiT's and DeiT's; iBOT's and DINO's.
-_WEIGHTS = ('state_dict', 'model', 'student', 'teacher')
+# Where weights lie: mmengine's checkpoints and ours; BEiT's and DeiT's; iBOT's and DINO's, with their centres.
+_WEIGHTS = ('state_dict', 'model', 'student', 'teacher', 'ibot_loss', 'dino_loss')
 
 
 @dataclass(frozen=True)
@@ -62,27 +63,25 @@ def publish_checkpoint(src: str | os.PathLike, dst: str | os.PathLike | None = N
     """
     src = Path(src).expanduser()
     checkpoint = read_checkpoint(src)
+    if checkpoint and all(isinstance(value, Tensor) for value in checkpoint.values()):
+        checkpoint = {'state_dict': checkpoint}
     content = _content(checkpoint, src)
     dst = Path(dst).expanduser() if dst is not None else src.with_name(_stem(src) + src.suffix)
     if dst.suffix not in ('.pth', '.safetensors'):
         raise CheckpointError(f'{dst} must end in .pth or .safetensors; the ending says what is written.')
-    dst.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = dst.with_name(dst.name + '.tmp')
-    if dst.suffix == '.pth':
-        torch.save(content, unfinished)
-    else:
-        _save_safetensors(content, unfinished, src)
-    final = dst.with_name(f'{dst.stem}-{sha256_of(unfinished)[:8]}{dst.suffix}')
-    unfinished.replace(final)
+    with unfinished_file(dst) as unfinished:
+        if dst.suffix == '.pth':
+            torch.save(content, unfinished)
+        else:
+            _save_safetensors(content, unfinished, src)
+        final = dst.with_name(f'{dst.stem}-{sha256_of(unfinished)[:8]}{dst.suffix}')
+        unfinished.replace(final)
     return Published(final, tuple(content), tuple(sorted(map(str, checkpoint.keys() - content.keys()))))
 
 
 def _content(checkpoint: Mapping[str, Any], src: Path) -> dict[str, Any]:
     """The entries to keep."""
-    networks = {key: checkpoint[key] for key in _WEIGHTS if isinstance(checkpoint.get(key), Mapping)}
-    if not networks and all(isinstance(value, Tensor) for value in checkpoint.values()):
-        return {'state_dict': _compact(checkpoint)}
-    networks = {key: _compact(value) for key, value in networks.items()}
+    networks = {key: _compact(checkpoint[key]) for key in _WEIGHTS if isinstance(checkpoint.get(key), Mapping)}
     if not any(networks.values()):
         raise CheckpointError(f'{src} has no weights, only {sorted(map(str, checkpoint))[:8]}; name a checkpoint.')
     return networks | ({'meta': checkpoint['meta']} if 'meta' in checkpoint else {})
@@ -99,7 +98,7 @@ def _save_safetensors(content: Mapping[str, Any], path: Path, src: Path) -> None
     networks = [key for key in content if key != 'meta']
     if len(networks) > 1:
         raise CheckpointError(
-            f'{src} holds {" and ".join(networks)}, of which a .safetensors file takes one; publish it as .pth.'
+            f'{src} holds {", ".join(networks)}, of which a .safetensors file takes one; publish it as .pth.'
         )
     meta = content.get('meta') or {}
     table = {str(key): value for key, value in meta.items() if isinstance(value, str)}

@@ -175,6 +175,7 @@ def test_other_mistakes(tmp_path):
         ({'src': tmp_path}, 'is a folder'),
         ({'src': tmp_path / 'nothing.pth'}, 'does not exist'),
         ({'dst': tmp_path / 'a.pth'}, 'would be overwritten'),
+        ({'dst': tmp_path / 'a.pth/b.pth'}, 'cannot be written'),
     ):
         with pytest.raises(CheckpointError, match=message):
             convert(**{'src': tmp_path / 'a.pth', 'dst': tmp_path / 'b.pth', **arguments})

@@ -232,3 +232,12 @@ def test_init_cfg_and_the_one_line_report(files, caplog):
         load_pretrained(backbone, folder / 'official.pth', logger=logger)
     assert len(caplog.messages) == 1 and 'official.pth' in caplog.messages[0]
     assert '\n' not in caplog.messages[0]
+
+
+def test_a_file_without_weights_is_named(tmp_path):
+    torch.save({'epoch': 3}, tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match=r"a\.pth has no weights, only the keys \['epoch'\]"):
+        load_pretrained(make_backbone(), tmp_path / 'a.pth')
+    torch.save({'w': torch.ones(2)}, tmp_path / 'b.pth')
+    with pytest.raises(CheckpointError, match='the file has no such part, the model wants cls_token'):
+        load_pretrained(make_backbone(), tmp_path / 'b.pth')

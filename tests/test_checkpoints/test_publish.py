@@ -1,8 +1,6 @@
 """Publishing: what stays, what goes, and the hash in the name."""
 
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -85,16 +83,18 @@ def test_published_again_it_has_one_hash(trained):
 def test_official_files_keep_their_names(tmp_path):
     official_file(make_ibot(), tmp_path / 'checkpoint.pth', optimizer={'state': {}})
     published = publish_checkpoint(tmp_path / 'checkpoint.pth')
-    assert set(published.kept) == {'student', 'teacher'}
+    assert set(published.kept) == {'student', 'teacher', 'ibot_loss'}
+    assert 'center' in read_checkpoint(published.path)['ibot_loss']
     assert {'optimizer', 'args', 'epoch'} <= set(published.left_out)
-    with pytest.raises(CheckpointError, match='holds student and teacher, of which a .safetensors file takes one'):
+    with pytest.raises(CheckpointError, match='holds student, teacher, ibot_loss, of which a .safetensors'):
         publish_checkpoint(tmp_path / 'checkpoint.pth', tmp_path / 'a.safetensors')
 
 
 def test_a_bare_dict_of_tensors(tmp_path):
     torch.save({'w': torch.ones(2)}, tmp_path / 'bare.pth')
     published = publish_checkpoint(tmp_path / 'bare.pth', tmp_path / 'b.safetensors')
-    assert published.kept == ('state_dict',) and read_checkpoint(published.path)['state_dict']['w'].sum() == 2
+    assert published.kept == ('state_dict',) and published.left_out == ()
+    assert read_checkpoint(published.path)['state_dict']['w'].sum() == 2
 
 
 def test_a_view_is_written_without_the_rest_of_its_memory(tmp_path):
@@ -111,14 +111,31 @@ def test_bad_input(trained, tmp_path):
         publish_checkpoint(tmp_path / 'no_weights.pth')
     with pytest.raises(CheckpointError, match='does not exist'):
         publish_checkpoint(tmp_path / 'none.pth')
-    assert not list(tmp_path.glob('*.tmp'))
+    torch.save({}, tmp_path / 'nothing.pth')
+    with pytest.raises(CheckpointError, match='has no weights'):
+        publish_checkpoint(tmp_path / 'nothing.pth')
+    with pytest.raises(CheckpointError, match=r'a\.pth cannot be written .*name a file in a folder'):
+        publish_checkpoint(source, source / 'a.pth')  # below a file
+    assert not list(tmp_path.rglob('*.tmp'))
 
 
-def test_the_command(trained, tmp_path):
+def test_what_was_cut_short_does_not_stay(trained, tmp_path, monkeypatch):
+    def full(content, path):
+        path.write_bytes(b'half')
+        raise RuntimeError('PytorchStreamWriter failed writing file')
+
     _, source = trained
-    command = [sys.executable, ROOT / 'tools/model_converters/publish.py']
-    done = subprocess.run([*command, source, tmp_path / 'ibot.pth'], capture_output=True, text=True)
+    monkeypatch.setattr(torch, 'save', full)
+    with pytest.raises(CheckpointError, match='cannot be written'):
+        publish_checkpoint(source, tmp_path / 'out/a.pth')
+    assert not list((tmp_path / 'out').iterdir())
+
+
+def test_the_command(trained, tmp_path, fresh_python):
+    _, source = trained
+    command = ROOT / 'tools/model_converters/publish.py'
+    done = fresh_python(command, source, tmp_path / 'ibot.pth')
     (path,) = tmp_path.glob('ibot-*.pth')
     assert done.returncode == 0 and done.stdout.startswith(f'{path} (') and 'left out: message_hub' in done.stdout
-    failed = subprocess.run([*command, tmp_path / 'none.pth'], capture_output=True, text=True)
+    failed = fresh_python(command, tmp_path / 'none.pth')
     assert failed.returncode == 2 and failed.stderr.startswith('error: Checkpoint')
