@@ -3,6 +3,8 @@
 import pytest
 from mmengine.registry import DefaultScope
 
+from tests.fresh_python import FreshPython
+
 
 @pytest.fixture(autouse=True)
 def fresh_default_scope():
@@ -10,3 +12,11 @@ def fresh_default_scope():
     DefaultScope._instance_dict.clear()
     yield
     DefaultScope._instance_dict.clear()
+
+
+@pytest.fixture(scope='session')
+def fresh_python():
+    """Run a program as a new interpreter does; see :class:`FreshPython`."""
+    fresh = FreshPython()
+    yield fresh
+    fresh.close()

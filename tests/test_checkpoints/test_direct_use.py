@@ -3,9 +3,6 @@
 import functools
 import http.server
 import logging
-import os
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -22,7 +19,7 @@ from mim_plugin.checkpoints.read import READER_VARIABLE, use_reader
 from mim_plugin.errors import CheckpointError, ConfigError
 from tests.test_checkpoints.test_mmengine_loader import Touch
 from tests.test_checkpoints.tiny import assert_same, make_backbone, make_ibot, official_file
-from tests.test_toolboxes.conftest import ROOT, TOOLBOXES, python, shipped, user_folder  # noqa: F401  (fixtures)
+from tests.test_toolboxes.conftest import TOOLBOXES, python, shipped, user_folder  # noqa: F401  (fixtures)
 
 ARCH = {'embed_dims': 32, 'num_layers': 2, 'num_heads': 2, 'feedforward_channels': 64}
 SIZES = {'arch': ARCH, 'img_size': 64, 'patch_size': 16}
@@ -322,11 +319,10 @@ def test_the_way_back(tmp_path, user_folder, log, readers_restored):  # noqa: F8
         use_reader('torch')
 
 
-def test_the_way_back_by_a_variable():
+def test_the_way_back_by_a_variable(fresh_python):
     code = (
         'import mim_plugin.models\nfrom mmengine.runner.checkpoint import CheckpointLoader as loader\n'
         "print(loader._get_checkpoint_loader('a.pth').__module__)"
     )
-    env = {**os.environ, 'PYTHONPATH': str(ROOT), READER_VARIABLE: 'mmengine'}
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True, env=env)
+    done = fresh_python('-c', code, **{READER_VARIABLE: 'mmengine'})
     assert done.stdout.split()[-1].startswith('mmengine.')

@@ -1,7 +1,6 @@
 """Checkpoints of Hugging Face: the yardstick are their models with random weights and the files that they write."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -314,12 +313,12 @@ def test_without_the_package_the_way_to_it_is_named(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_toolboxes_import_beside_it():
+def test_the_toolboxes_import_beside_it(fresh_python):
     """mmpretrain fails where it finds a present transformers, and mmdetection must bear one that is loaded."""
     code = (
         'from mim_plugin.checkpoints.formats.hugging_face_folder import import_transformers\n'
         'import_transformers()\n'
         'import mmpretrain.models, mmdet.models\n'
     )
-    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    done = fresh_python('-c', code)
+    assert done.returncode == 0, done.stderr

@@ -124,15 +124,11 @@ def test_the_hash_in_the_name_of_a_local_file_is_checked(tmp_path):
             CheckpointLoader.load_checkpoint(name, logger='silent')
 
 
-def test_models_bring_the_reader_along():
-    import subprocess
-    import sys
-
+def test_models_bring_the_reader_along(fresh_python):
     code = (
         'from mmengine.registry import MODELS, init_default_scope\n'
         "MODELS.get('mim_plugin.IBOT')\n"
         'from mmengine.runner.checkpoint import CheckpointLoader as loader\n'
         "print(loader._get_checkpoint_loader('a.pth').__module__)"
     )
-    printed = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout
-    assert printed.split()[-1] == mim_plugin.checkpoints.read.__name__
+    assert fresh_python('-c', code).stdout.split()[-1] == mim_plugin.checkpoints.read.__name__

@@ -1,9 +1,6 @@
 """What is exported computes what the networks compute, in the runtimes that read it."""
 
 import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -92,12 +89,10 @@ def test_windows_as_onnx(tmp_path):
         export_graph(cfg, tmp_path / 'weights.pth', tmp_path / 'swin.onnx', dynamic=True)
 
 
-def test_linear_head_as_a_user_types_it(trained, tmp_path):
+def test_linear_head_as_a_user_types_it(trained, tmp_path, fresh_python):
     trained(LINEAR)
-    tool = [sys.executable, str(ROOT / 'tools' / 'deployment' / 'export.py'), 'config.py', 'weights.pth']
-    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    options = dict(cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
-    done = subprocess.run([*tool, 'model.pt2', '--dynamic'], **options)
+    arguments = ('config.py', 'weights.pth', 'model.pt2', '--dynamic')
+    done = fresh_python(ROOT / 'tools' / 'deployment' / 'export.py', *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     line = done.stdout.strip().splitlines()[-1]
     assert line.startswith('model.pt2: images (B, 3, H, W) uint8 RGB, H and W from 64 on -> logits, classes; ')

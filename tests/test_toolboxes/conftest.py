@@ -36,10 +36,13 @@ def shipped(name: str) -> Path:
 
 
 @pytest.fixture
-def python(user_folder):
+def python(user_folder, fresh_python):
     """Run Python in the user's folder; mim_plugin is found by its path alone, as after an editable installation."""
 
     def run(*arguments: str, path: str | Path = ROOT) -> subprocess.CompletedProcess:
+        if path == ROOT:
+            return fresh_python(*arguments, cwd=user_folder)
+        # What an interpreter does at its very start counts, too.
         env = {**os.environ, 'PYTHONPATH': str(path), 'OMP_NUM_THREADS': '1'}
         command = [sys.executable, *map(str, arguments)]
         return subprocess.run(command, cwd=user_folder, env=env, capture_output=True, text=True, timeout=300)

@@ -21,15 +21,17 @@ def workplace(tmp_path):
 
 
 @pytest.fixture
-def call(workplace):
+def call(workplace, fresh_python):
     """Run a tool in the user's folder as a command; returns the finished process."""
 
     def run(tool: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        interpreter = ['bash'] if tool.endswith('.sh') else [sys.executable]
         # The checkout is found by its path alone, as after an editable installation.
-        env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', **environment}
-        env['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{env["PATH"]}'
-        command = [*interpreter, str(ROOT / 'tools' / tool), *arguments]
+        environment = {'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', **environment}
+        environment['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+        if not tool.endswith('.sh'):
+            return fresh_python(ROOT / 'tools' / tool, *arguments, cwd=workplace, timeout=600, **environment)
+        command = ['bash', str(ROOT / 'tools' / tool), *arguments]
+        env = {**os.environ, **environment}
         return subprocess.run(command, cwd=workplace, env=env, capture_output=True, text=True, timeout=600)
 
     return run

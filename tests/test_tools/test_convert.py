@@ -1,8 +1,6 @@
 """The converter as it is typed."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
@@ -12,18 +10,14 @@ from mim_plugin.checkpoints.matrix import sample
 TOOL = Path(__file__).parents[2] / 'tools/model_converters/convert.py'
 
 
-def run(*arguments):
-    return subprocess.run([sys.executable, str(TOOL), *map(str, arguments)], capture_output=True, text=True)
-
-
-def test_convert(tmp_path):
+def test_convert(tmp_path, fresh_python):
     torch.save({'state_dict': sample('BEiT, pretraining')}, tmp_path / 'ours.pth')
     arguments = (tmp_path / 'ours.pth', tmp_path / 'timm.safetensors', '--to', 'timm', '--report', tmp_path / 'r.json')
-    refused = run(*arguments)
+    refused = fresh_python(TOOL, *arguments)
     assert refused.returncode == 2 and 'Traceback' not in refused.stderr and not refused.stdout
     assert refused.stderr.count('\n') == 1 and '--allow-unused' in refused.stderr
     assert not (tmp_path / 'timm.safetensors').exists()
-    done = run(*arguments, '--allow-unused', 'head.*', '--allow-unused', '*mask_token', '--verify')
+    done = fresh_python(TOOL, *arguments, '--allow-unused', 'head.*', '--allow-unused', '*mask_token', '--verify')
     assert done.returncode == 0, done.stderr
     assert 'lossy' in done.stdout and 'agree with ours within' in done.stdout
     assert 'backbone.layers.*.attn.qkv.weight  (x2)' in done.stdout
