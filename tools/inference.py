@@ -15,7 +15,8 @@ from mim_plugin.apis.tasks import task_of
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Segment images, detect objects in them or name their class, and draw it.'
+        description='Segment images, detect objects in them or name their class, and draw it. '
+        'Exit code 1: an image could not be read.'
     )
     parser.add_argument('images', nargs='+', help='images, and folders of images')
     parser.add_argument('config', help='config of the training run')
@@ -38,8 +39,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = iter_inference(model, args.images, args.out_dir, args.score_threshold, args.opacity)
     task = task_of(model)
     # Printed at the end: a line on the screen would break the bar.
-    lines = [f'{path}: {task.describe(model, sample, args.score_threshold)}' for path, sample in found]
+    lines, unread = [], 0
+    for path, sample in found:
+        unread += sample is None
+        said = 'cannot be read' if sample is None else task.describe(model, sample, args.score_threshold)
+        lines.append(f'{path}: {said}')
     print('\n'.join(lines))
+    if unread:
+        sys.exit(1)
 
 
 if __name__ == '__main__':

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -39,6 +40,7 @@ from mim_plugin.errors import CheckpointError, ConfigError, DataError
 
 __all__ = ['inference', 'init_model', 'iter_inference']
 
+_SHOWN = 5  # damaged images that are named
 Images = str | os.PathLike | Sequence[str | os.PathLike]
 
 
@@ -68,10 +70,10 @@ def init_model(
     cfg = copy.deepcopy(config) if isinstance(config, Config) else read_config(str(config))
     cfg.pop('optim_wrapper', None)  # nothing is trained
     cfg = prepare_config(cfg, cfg_options=cfg_options)
-    if not cfg.get('model') or not _loader(cfg):
+    if not cfg.get('model') or 'pipeline' not in _test_dataset(cfg):
         raise ConfigError(
-            f'{cfg.filename} has no model, or neither test_dataloader nor val_dataloader, whose pipeline prepares the '
-            'images; take the config of a training run.'
+            f'{cfg.filename} has no model, or neither test_dataloader nor val_dataloader with a data set, whose pipeline '
+            'prepares the images; take the config of a training run.'
         )
     check_toolbox(cfg)
     with _scope_of(cfg), explain_build_errors(cfg):
@@ -81,7 +83,7 @@ def init_model(
         if checkpoint:
             meta |= _load(model, str(checkpoint))
         else:
-            print_log('No checkpoint: what init_cfg does not load is random.', logger='current', level='WARNING')
+            print_log('No checkpoint: what init_cfg does not load is random.', logger='current', level=logging.WARNING)
             model.init_weights()
     model.cfg, model.dataset_meta = cfg, meta
     return revert_sync_batchnorm(model).to(device).eval()
@@ -108,10 +110,11 @@ def inference(
     Returns:
         The toolbox's data sample (``SegDataSample``, ``DetDataSample``, ``DataSample``) on the CPU; a list of
         them unless ``images`` is one file. Samples of a list come without ``seg_logits``, which take
-        as many numbers for a pixel as there are classes; :func:`iter_inference` gives them.
+        as many numbers for a pixel as there are classes; :func:`iter_inference` gives them. In a list, None
+        stands for an image that cannot be read; a warning names it.
 
     Raises:
-        DataError: An image is missing or cannot be read, or there is none.
+        DataError: An image is missing, there is none, or none can be read.
         ConfigError: ``out_dir`` is among the images, or would overwrite one; ``opacity`` is none.
     """
     samples = []
@@ -119,7 +122,7 @@ def inference(
         samples.append(sample)
         if _is_one(images):
             return sample
-        if 'seg_logits' in sample:
+        if sample is not None and 'seg_logits' in sample:
             del sample.seg_logits
     return samples
 
@@ -132,11 +135,11 @@ def iter_inference(
     score_threshold: float = 0.3,
     opacity: float = 0.5,
     progress: bool | None = None,
-) -> Iterator[tuple[str, BaseDataElement]]:
+) -> Iterator[tuple[str, BaseDataElement | None]]:
     """As :func:`inference`, one image after the other: no more than one prediction is kept.
 
     Yields:
-        Path of an image, and its data sample.
+        Path of an image, and its data sample; None if it cannot be read.
     """
     if not 0 <= opacity <= 1:
         raise ConfigError(f'opacity={opacity} is no share; give 0 (the image alone) to 1 (the segments alone).')
@@ -147,8 +150,15 @@ def iter_inference(
         load, prepare, is_bgr = _pipeline(model.cfg)
         draw = task.drawer(model, score_threshold, opacity) if out_dir is not None else None
     bar = progress if progress is not None else len(paths) > 1
+    damaged = []
     for path in track(paths, 'Inference', disable=not bar, console=Console(stderr=True)):
-        loaded = _read(load, path)
+        try:
+            loaded = _read(load, path)
+        except DataError as error:
+            damaged.append(error)
+            if len(damaged) < len(paths):
+                yield path, None
+            continue
         image = loaded['img'].copy()
         if not is_bgr:
             loaded['img'] = image[..., ::-1].copy()
@@ -156,6 +166,7 @@ def iter_inference(
         if draw is not None:
             draw(image[..., ::-1], sample, targets[path])
         yield path, sample
+    _report_damaged(damaged, len(paths))
 
 
 def _device(name: str | None) -> torch.device:
@@ -196,12 +207,11 @@ def _dataset_meta(cfg: Config) -> dict:
     return {key.lower(): value for key, value in meta.items() if value is not None}
 
 
-def _loader(cfg: Config) -> dict | None:
-    return cfg.get('test_dataloader') or cfg.get('val_dataloader')
-
-
 def _test_dataset(cfg: Config) -> dict:
-    dataset = _loader(cfg).dataset
+    """The data set of the test or validation; empty without any."""
+    loaders = (cfg.get('test_dataloader'), cfg.get('val_dataloader'))
+    # An override of the command line may have made a loader without a data set.
+    dataset = next((loader.dataset for loader in loaders if loader and loader.get('dataset')), {})
     while 'dataset' in dataset:
         dataset = dataset.dataset
     return dataset
@@ -230,6 +240,18 @@ def _read(load: Compose, path: str) -> dict:
         return load({'img_path': path, 'img_id': 0})
     except Exception as error:  # decoders meet damage with any exception; mmcv asserts
         raise DataError(f'{path} is not an image that can be read ({error}); repair or remove it.') from error
+
+
+def _report_damaged(damaged: Sequence[DataError], count: int) -> None:
+    """Name the images that could not be read: an error if that is all of them."""
+    if not damaged:
+        return
+    if count == 1:
+        raise damaged[0]
+    text = f'{len(damaged)} of {count} images cannot be read. ' + ' '.join(map(str, damaged[:_SHOWN]))
+    if len(damaged) == count:
+        raise DataError(text)
+    print_log(text, logger='current', level=logging.WARNING)
 
 
 def _is_one(images: Images) -> bool:

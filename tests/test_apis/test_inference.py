@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, DefaultScope
 from PIL import Image
 
@@ -195,10 +196,25 @@ def test_missing_images(build):
         inference(model, [])
 
 
-def test_damaged_image_is_named(build):
+def test_damaged_image_is_named_and_the_others_go_on(build, caplog):
     Path('photos/bad.jpg').write_bytes(b'no picture')
-    with pytest.raises(DataError, match='photos/bad.jpg is not an image that can be read'):
-        inference(build('segmentation'), 'photos', progress=False)
+    model = build('classification')
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    samples = inference(model, ['photos/class_0/0.jpg', 'photos/bad.jpg', 'photos/class_1'], 'drawn', progress=False)
+    assert [sample is None for sample in samples] == [False, True, False, False]
+    assert len(list(Path('drawn').rglob('*.jpg'))) == 3
+    (warning,) = [record for record in caplog.records if record.levelname == 'WARNING']
+    assert '1 of 4 images cannot be read. photos/bad.jpg is not an image' in warning.getMessage()
+
+
+def test_no_image_that_can_be_read_is_an_error(build):
+    model = build('classification')
+    for name in ('bad', 'worse'):
+        Path('photos', f'{name}.jpg').write_bytes(b'no picture')
+    with pytest.raises(DataError, match='^photos/bad.jpg is not an image that can be read'):
+        inference(model, 'photos/bad.jpg')
+    with pytest.raises(DataError, match='2 of 2 images cannot be read. photos/bad.jpg .* photos/worse.jpg '):
+        inference(model, ['photos/bad.jpg', 'photos/worse.jpg'], progress=False)
 
 
 def test_image_that_would_fill_the_memory_is_named(build):
@@ -246,6 +262,22 @@ def test_without_names_in_the_checkpoint_those_of_the_config_are_taken(trained, 
     torch.save(dict(state_dict=torch.load(weights)['state_dict']), tmp_path / 'bare.pth')
     model = init_model(config, tmp_path / 'bare.pth')
     assert model.dataset_meta['classes'][:2] == ('wall', 'building')
+
+
+def test_without_a_checkpoint_a_warning_says_what_is_random(trained, caplog):
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    init_model(trained('classification')[0])
+    assert 'No checkpoint: what init_cfg does not load is random.' in caplog.text
+
+
+def test_overrides_of_a_loader_that_the_config_lacks(trained, tmp_path):
+    cfg = Config.fromfile(trained('segmentation')[0])
+    cfg.pop('test_dataloader')
+    model = init_model(cfg, cfg_options={'test_dataloader.batch_size': 1})
+    assert model.dataset_meta['classes'][0] == 'wall'  # of val_dataloader
+    cfg.pop('val_dataloader')
+    with pytest.raises(ConfigError, match='neither test_dataloader nor val_dataloader'):
+        init_model(cfg, cfg_options={'test_dataloader.batch_size': 1})
 
 
 def test_config_of_another_task_is_refused(tmp_path):

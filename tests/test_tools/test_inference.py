@@ -28,11 +28,14 @@ def segmenter(workplace):
 
 def test_folder_and_image_are_drawn_and_described(call, workplace, segmenter, monkeypatch):
     monkeypatch.chdir(workplace)
+    (workplace / 'images/class_0/4.jpg').write_bytes(b'no picture')
     done = call('inference.py', 'images/class_0', 'images/class_1/0.jpg', *segmenter, '--out-dir', 'drawn')
-    assert done.returncode == 0, done.stderr[-2000:]
-    lines = [line for line in done.stdout.splitlines() if ' %' in line]
-    images = [f'images/class_0/{number}.jpg' for number in range(4)] + ['images/class_1/0.jpg']
+    assert done.returncode == 1, done.stderr[-2000:]
+    assert '1 of 6 images cannot be read' in done.stdout + done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith('images/')]
+    images = [f'images/class_0/{number}.jpg' for number in range(5)] + ['images/class_1/0.jpg']
     assert [line.partition(': ')[0] for line in lines] == images
+    assert [line for line in lines if ' %' not in line] == ['images/class_0/4.jpg: cannot be read']
     assert len(list((workplace / 'drawn').rglob('*.jpg'))) == 5
     # The same weights for another architecture, in this process: an error, not a partial load.
     tool = runpy.run_path(str(ROOT / 'tools/inference.py'))
