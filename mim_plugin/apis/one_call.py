@@ -72,8 +72,8 @@ def init_model(
     cfg = prepare_config(cfg, cfg_options=cfg_options)
     if not cfg.get('model') or 'pipeline' not in _test_dataset(cfg):
         raise ConfigError(
-            f'{cfg.filename} has no model, or neither test_dataloader nor val_dataloader with a data set, whose pipeline '
-            'prepares the images; take the config of a training run.'
+            f'{cfg.filename} has no model, or neither test_dataloader nor val_dataloader with a data set, whose '
+            'pipeline prepares the images; take the config of a training run.'
         )
     check_toolbox(cfg)
     with _scope_of(cfg), explain_build_errors(cfg):

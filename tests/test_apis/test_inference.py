@@ -64,6 +64,14 @@ def build(trained, tmp_path, monkeypatch):
     return lambda task: init_model(*trained(task), cfg_options=OPTIONS.get(task))
 
 
+@pytest.fixture
+def log(caplog):
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
 def pixels(path):
     return np.asarray(Image.open(path).convert('RGB')).astype(int)
 
@@ -196,14 +204,13 @@ def test_missing_images(build):
         inference(model, [])
 
 
-def test_damaged_image_is_named_and_the_others_go_on(build, caplog):
+def test_damaged_image_is_named_and_the_others_go_on(build, log):
     Path('photos/bad.jpg').write_bytes(b'no picture')
     model = build('classification')
-    MMLogger.get_current_instance().addHandler(caplog.handler)
     samples = inference(model, ['photos/class_0/0.jpg', 'photos/bad.jpg', 'photos/class_1'], 'drawn', progress=False)
     assert [sample is None for sample in samples] == [False, True, False, False]
     assert len(list(Path('drawn').rglob('*.jpg'))) == 3
-    (warning,) = [record for record in caplog.records if record.levelname == 'WARNING']
+    (warning,) = [record for record in log.records if record.levelname == 'WARNING']
     assert '1 of 4 images cannot be read. photos/bad.jpg is not an image' in warning.getMessage()
 
 
@@ -264,10 +271,9 @@ def test_without_names_in_the_checkpoint_those_of_the_config_are_taken(trained, 
     assert model.dataset_meta['classes'][:2] == ('wall', 'building')
 
 
-def test_without_a_checkpoint_a_warning_says_what_is_random(trained, caplog):
-    MMLogger.get_current_instance().addHandler(caplog.handler)
+def test_without_a_checkpoint_a_warning_says_what_is_random(trained, log):
     init_model(trained('classification')[0])
-    assert 'No checkpoint: what init_cfg does not load is random.' in caplog.text
+    assert 'No checkpoint: what init_cfg does not load is random.' in log.text
 
 
 def test_overrides_of_a_loader_that_the_config_lacks(trained, tmp_path):
