@@ -4,7 +4,7 @@ Every message is one sentence that says what is wrong, where (file, config key
 or parameter), and what to do about it.
 """
 
-__all__ = ['CheckpointError', 'ConfigError', 'DataError', 'MIMError', 'NonFiniteLossError']
+__all__ = ['CheckpointError', 'ConfigError', 'DataError', 'FeaturesGotWorseError', 'MIMError', 'NonFiniteLossError']
 
 
 class MIMError(ValueError):
@@ -25,3 +25,7 @@ class CheckpointError(MIMError):
 
 class NonFiniteLossError(MIMError):
     """The training loss became infinite or not a number."""
+
+
+class FeaturesGotWorseError(MIMError):
+    """A training made the features worse than those that it started from."""

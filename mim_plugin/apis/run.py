@@ -38,7 +38,7 @@ __all__ = ['build_runner', 'find_last_checkpoint', 'prepare_config', 'run_tool',
 
 _CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'interrupt*.pth')
 _OWN_ALGORITHMS = ('IBOT', 'DINO', 'DenseDINO', 'BEiT', 'BEiTDINO', 'DiscreteVAE')
-_VALIDATION_HOOKS = ('FrozenFeatureHook',)
+_VALIDATION_HOOKS = ('FrozenFeatureHook', 'FeatureGuardHook')
 
 
 def prepare_config(

@@ -126,11 +126,14 @@ def fill_algorithm(
 ) -> None:
     """Pre-hook of a pretraining: both networks and the centres, as :func:`load_pretrained` takes them."""
     note = local_metadata.get(_KEY)
-    if note is None or prefix or _fits(module, state_dict, prefix):
+    if note is None or prefix:
+        return
+    if _fits(module, state_dict, prefix):
+        module.note_start(state_dict)
         return
     from mim_plugin.checkpoints.load import load_pretrained
 
-    load_pretrained(module, note.checkpoint, source=note.path)
+    module.note_start(load_pretrained(module, note.checkpoint, source=note.path).loaded)
     _replace(module, state_dict, prefix)
 
 

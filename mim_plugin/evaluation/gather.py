@@ -67,7 +67,11 @@ def gather_set(part: FeatureSet) -> FeatureSet:
 
 
 def shared_neighbors(
-    bank: FeatureSet, queries: Tensor, k: int, device: torch.device | str | None = None
+    bank: FeatureSet,
+    queries: Tensor,
+    k: int,
+    device: torch.device | str | None = None,
+    exclude: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Nearest neighbours in a bank of which each process holds a part.
 
@@ -79,10 +83,13 @@ def shared_neighbors(
         queries: ``(Q, D)``, the same on every process.
         k: Neighbours, at most the rows of all parts together.
         device: Where to compute.
+        exclude: ``(Q,)`` int64, for each query the number of an image of the bank that does not count: itself.
 
     Returns:
         Similarities ``(Q, k)``, descending, and labels ``(Q, k)``, the same on every process.
     """
+    if exclude is not None:
+        k += 1  # the query itself is found, too
     check_k([k], total_rows(bank))
     bank = bank.take(bank.indices.argsort(stable=True))
     values = torch.empty(len(queries), 0)
@@ -95,6 +102,13 @@ def shared_neighbors(
         tables = (values[part], bank.indices[rows[part]], bank.labels[rows[part]])
         # Exchanged neighbour by neighbour, for their number differs where a part is small.
         values_all, indices_all, labels_all = (torch.cat(gather_rows(table.T.contiguous())).T for table in tables)
-        finds.append(sort_neighbors(values_all, indices_all, k, labels_all))
+        found = sort_neighbors(values_all, indices_all, k, labels_all)
+        finds.append(found if exclude is None else _without(exclude[part], *found))
     similarities, _, labels = (torch.cat(parts) for parts in zip(*finds, strict=True))
     return similarities, labels
+
+
+def _without(exclude: Tensor, similarities: Tensor, indices: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+    """The neighbours in their order, one fewer: the excluded one, or the last where it was not found."""
+    kept = (indices != exclude[:, None]).int().argsort(dim=1, descending=True, stable=True)[:, :-1]
+    return similarities.gather(1, kept), indices.gather(1, kept), labels.gather(1, kept)

@@ -63,6 +63,10 @@ class FrozenFeatureMetric(BaseMetric):
         self._banks, self.device = dict(banks), device
         self.results.clear()  # of an evaluation that was interrupted
 
+    def test_on_bank(self) -> None:
+        """Let the images of the bank be the test images, too."""
+        self.results.append(dict(self._banks))
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep the features of one batch.
 
@@ -141,6 +145,8 @@ class KNNMetric(FrozenFeatureMetric):
     Args:
         k: Numbers of neighbours, none above the number of labelled training images.
         temperature: Of the vote weights ``exp(similarity / temperature)``.
+        leave_one_out: The test images are those of the bank, with the same ``sample_idx``; none is a neighbour of
+            its own. For labelled images that are too few to be divided.
         num_classes: See :class:`FrozenFeatureMetric`.
         prefix: See :class:`FrozenFeatureMetric`.
 
@@ -153,22 +159,25 @@ class KNNMetric(FrozenFeatureMetric):
         self,
         k: int | Sequence[int] = (10, 20, 100, 200),
         temperature: float = 0.07,
+        leave_one_out: bool = False,
         num_classes: int | None = None,
         prefix: str | None = None,
     ) -> None:
         super().__init__(num_classes, prefix)
         self.k = (k,) if isinstance(k, int) else tuple(k)
         self.temperature = temperature
+        self.leave_one_out = leave_one_out
         check_temperature(temperature)
 
     def check_bank_size(self, size: int) -> None:
         """ConfigError if a ``k`` is above the number of training images."""
-        check_k(self.k, size)
+        check_k(self.k, size - self.leave_one_out)
 
     def score(self, bank: FeatureSet, test: FeatureSet) -> dict[str, float]:
         """See the class."""
         num_classes = self.count_classes(bank, test)
-        similarities, labels = shared_neighbors(bank, test.features, max(self.k), self.device)
+        exclude = test.indices if self.leave_one_out else None
+        similarities, labels = shared_neighbors(bank, test.features, max(self.k), self.device, exclude)
         return knn_scores(similarities, labels, test.labels, self.k, self.temperature, num_classes)
 
 

@@ -15,6 +15,7 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mim_plugin.errors import ConfigError
 from mim_plugin.evaluation.baselines import Standardizer
 from mim_plugin.evaluation.feature_set import FeatureSet
 from mim_plugin.evaluation.features import evaluating, predict, predict_batch, stack_samples
@@ -56,12 +57,31 @@ class FrozenFeatureProtocol:
         for metric in self._metrics:
             metric.check_bank_size(len(bank_dataloader.dataset))
 
-    def run(self, model: nn.Module, dataloader: DataLoader) -> dict[str, float]:
-        """All figures of a model on the images of ``dataloader``."""
+    def run(self, model: nn.Module, dataloader: DataLoader | None = None) -> dict[str, float]:
+        """All figures of a model.
+
+        Args:
+            model: An algorithm or a :class:`FeatureExtractor`.
+            dataloader: Test images; None: those of the bank, each compared with the others, see
+                :meth:`check_leave_one_out`.
+        """
         with self.session(model):
+            if dataloader is None:
+                for metric in self._metrics:
+                    metric.test_on_bank()
+                return self.evaluator.evaluate(len(self.bank_dataloader.dataset))
             for batch in dataloader:
                 self.process(batch)
             return self.evaluator.evaluate(len(dataloader.dataset))
+
+    def check_leave_one_out(self) -> None:
+        """ConfigError unless every metric can compare the images of the bank with each other."""
+        for metric in self.evaluator.metrics:
+            if not getattr(metric, 'leave_one_out', False):
+                raise ConfigError(
+                    f'There is no dataloader of test images, but {type(metric).__name__} does not leave one image out; '
+                    "use evaluator=dict(type='KNNMetric', leave_one_out=True), or give a dataloader."
+                )
 
     @contextmanager
     def session(self, model: nn.Module) -> Iterator[None]:

@@ -8,17 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 
 from mim_plugin.apis.config_tree import type_name, walk_dicts
 from mim_plugin.models.backbones.swin_transformer import SWIN_ARCHS
 from mim_plugin.models.backbones.vision_transformer import ARCHS
+from mim_plugin.registry import MODELS
 from mim_plugin.testing.images import write_image_folder, write_segmentation_folder
 from mim_plugin.testing.shrink_classification import generate_classification_data
 from mim_plugin.testing.shrink_detection import generate_coco, is_coco, shrink_detector
 from mim_plugin.testing.token_cache import write_random_token_cache
 
-__all__ = ['generate_data', 'shrink']
+__all__ = ['generate_data', 'shrink', 'start_at_random']
 
 WIDTH = 64
 SWIN_WIDTH = 16
@@ -56,7 +58,8 @@ def shrink(cfg: Config, folder: str | Path | None = None) -> Config:
     neighbours     k of a k-NN metric at most 2
     schedule       2 epochs of 2 steps (or 2 iterations), warm-ups (and epochs without masks) at most 1,
                    every hook each step
-    start          from random weights; without a GPU nothing else changes
+    start          from random weights, where new heads are warmed up from a file of them; without a GPU nothing else
+                   changes
     =============  ========================================================================
 
     Args:
@@ -81,7 +84,9 @@ def shrink(cfg: Config, folder: str | Path | None = None) -> Config:
     _shrink_masks(cfg)
     _shrink_loaders(cfg)
     _shrink_schedule(cfg)
-    _start_at_random(cfg)
+    start_at_random(cfg)
+    if any(type_name(hook) == 'HeadWarmupHook' for hook in cfg.get('custom_hooks') or []):
+        cfg.load_from = _random_backbone(cfg, folder)
     return cfg
 
 
@@ -205,9 +210,14 @@ def _shrink_schedule(cfg: Config) -> None:
     for _, entry in walk_dicts(cfg):
         if type_name(entry) == 'KNNMetric':
             entry['k'] = (1, BATCH_SIZE)
+        if type_name(entry) == 'FeatureGuardHook':
+            entry.update(k=BATCH_SIZE, tolerance=100.0)
+        if type_name(entry) == 'HeadWarmupHook':
+            entry.update(epochs=0.5, release_epochs=0.5)
 
 
-def _start_at_random(cfg: Config) -> None:
+def start_at_random(cfg: Config) -> None:
+    """Let nothing be read from a file of weights, a tokenizer's included; changes ``cfg``."""
     cfg.load_from, cfg.resume = None, False
     for _, entry in walk_dicts(cfg.get('model')):
         if type_name(entry.get('init_cfg') or {}) == 'Pretrained':
@@ -216,6 +226,13 @@ def _start_at_random(cfg: Config) -> None:
         for _, entry in walk_dicts((cfg.get('model') or {}).get(part)):
             for key in entry.keys() & {'checkpoint', 'decoder_checkpoint'}:
                 entry[key] = None
+
+
+def _random_backbone(cfg: Config, folder: Path) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    backbone = MODELS.build(cfg.model.backbone)
+    torch.save({f'backbone.{name}': value for name, value in backbone.state_dict().items()}, folder / 'start.pth')
+    return str(folder / 'start.pth')
 
 
 def _map_ints(change: Callable[[int], int], value: Any) -> Any:

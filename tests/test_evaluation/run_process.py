@@ -24,6 +24,11 @@ def evaluate(num_classes, num_bank, num_test):
     return FrozenFeatureProtocol(Evaluator(metrics), load(bank)).run(toy_extractor(), load(test))
 
 
+def evaluate_bank(num_classes, num_bank):
+    bank, metric = ToyImages(num_bank, num_classes, noise=60), KNNMetric(k=(1, 5, 17), leave_one_out=True)
+    return FrozenFeatureProtocol(Evaluator(metric), load(bank)).run(toy_extractor())
+
+
 def uneven_neighbors(rank, world_size):
     """The second process holds two of 21 rows; equal rows lie in both parts."""
     rows = torch.eye(7).repeat(3, 1) + torch.arange(7)[None] / 10
@@ -38,6 +43,7 @@ def main(rank, world_size, folder):
         torch.distributed.init_process_group('gloo', f'file://{folder}/meet', rank=rank, world_size=world_size)
     return {
         'odd': evaluate(5, 37, 11),
+        'leave one out': evaluate_bank(5, 37),
         'binary': evaluate(2, 40, 1),  # one test image for two processes
         'features': extract_features(toy_extractor(), load(ToyImages(9))).features,
         'neighbors': uneven_neighbors(rank, world_size),

@@ -97,3 +97,34 @@ def test_labels_beyond_the_classes_are_refused():
 def test_the_metric_needs_the_loop():
     with pytest.raises(ConfigError, match='FrozenFeatureLoop'):
         KNNMetric(k=5).process(None, [{}])
+
+
+def leave_one_out(bank, k, model):
+    metric = KNNMetric(k=k, leave_one_out=True)
+    protocol = FrozenFeatureProtocol(Evaluator(metric), toy_loader(bank), baselines=False)
+    protocol.check_leave_one_out()
+    return protocol.run(model)
+
+
+def test_each_image_against_all_others():
+    bank, model = ToyImages(23, noise=60), toy_extractor()
+    features, labels = extract_features(model, toy_loader(bank)).features, bank.labels
+    scores = []
+    for i in range(23):
+        others, one = torch.arange(23) != i, slice(i, i + 1)
+        scores.append(knn_accuracy(features[others], labels[others], features[one], labels[one], (5,), num_classes=3))
+    mean = sum(score['top1_k5'] for score in scores) / 23
+    assert leave_one_out(bank, 5, model) == {'knn/top1_k5': pytest.approx(mean)}
+    assert 0 < mean < 100
+    # Equal images lie beside each other, and only one of them is the query itself.
+    bank.images[:] = bank.images[0]
+    bank.labels[:] = 0
+    assert leave_one_out(bank, 22, model) == {'knn/top1_k22': 100.0}
+
+
+def test_what_cannot_leave_one_out():
+    protocol = FrozenFeatureProtocol(Evaluator([KNNMetric(k=5)]), toy_loader(ToyImages(23)))
+    with pytest.raises(ConfigError, match='KNNMetric does not leave one image out; use evaluator='):
+        protocol.check_leave_one_out()
+    with pytest.raises(ConfigError, match='k=23 asks for more'):
+        leave_one_out(ToyImages(23), 23, toy_extractor())

@@ -28,7 +28,7 @@ def seen(tmp_path_factory):
     return single, *(torch.load(folder / f'{rank}.pt') for rank in range(2))
 
 
-@pytest.mark.parametrize('case', ['odd', 'binary'])
+@pytest.mark.parametrize('case', ['odd', 'binary', 'leave one out'])
 def test_figures_are_those_of_one_process(seen, case):
     single, first, second = (process[case] for process in seen)
     assert first == pytest.approx(single, nan_ok=True, abs=1e-6)

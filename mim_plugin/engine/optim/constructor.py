@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import product
 
 from mmengine.optim import OptimWrapper
 from torch import nn
@@ -27,7 +29,7 @@ def decays(name: str, param: nn.Parameter, no_decay: Sequence[str] = ()) -> bool
     return not any(name == end or name.endswith(f'.{end}') for end in no_decay)
 
 
-def pretrain_groups(model: nn.Module, no_decay: Sequence[str] = ()) -> list[dict]:
+def pretrain_groups(model: nn.Module, no_decay: Sequence[str] = (), apart: str | None = None) -> list[dict]:
     """Parameter groups of pretraining: with weight decay first, without it second.
 
     Biases and tensors of one dimension are not decayed, all else is, position
@@ -37,15 +39,29 @@ def pretrain_groups(model: nn.Module, no_decay: Sequence[str] = ()) -> list[dict
     Args:
         model: The algorithm.
         no_decay: See :func:`decays`.
+        apart: Regular expression; parameters whose name begins with it come last in two groups of their own.
 
     Returns:
-        Two groups, the second with ``weight_decay=0``.
+        Two groups, the second with ``weight_decay=0``; two more, marked ``apart=True``, for ``apart``.
+
+    Raises:
+        ConfigError: No parameter matches ``apart``.
     """
-    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {key: [] for key in product((False, True), (True, False))}
     for name, param in model.named_parameters():
         if param.requires_grad:
-            groups[decays(name, param, no_decay)].append(param)
-    return [{'params': groups[True]}, {'params': groups[False], 'weight_decay': 0.0}]
+            is_apart = apart is not None and re.match(apart, name) is not None
+            groups[is_apart, decays(name, param, no_decay)].append(param)
+    pairs = [_pair(*(groups[is_apart, decayed] for decayed in (True, False))) for is_apart in (False, True)]
+    if apart is None:
+        return pairs[0]
+    if not any(group['params'] for group in pairs[1]):
+        raise ConfigError(f'No parameter begins with apart={apart!r} of optim_wrapper.paramwise_cfg; correct it.')
+    return pairs[0] + [{**group, 'apart': True} for group in pairs[1]]
+
+
+def _pair(decayed: list[nn.Parameter], others: list[nn.Parameter]) -> list[dict]:
+    return [{'params': decayed}, {'params': others, 'weight_decay': 0.0}]
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -57,7 +73,8 @@ class MIMOptimWrapperConstructor:
     Args:
         optim_wrapper_cfg: Config of the wrapper with its ``optimizer``.
         paramwise_cfg: Options by name: ``no_decay``, more parameters without weight decay, see :func:`decays`;
-            ``('pos_embed', 'cls_token')`` for BEiT, none for iBOT and DINO.
+            ``('pos_embed', 'cls_token')`` for BEiT, none for iBOT and DINO; ``apart``, parameters that a hook
+            such as ``HeadWarmupHook`` steers by themselves, see :func:`pretrain_groups`.
 
     Raises:
         ConfigError: ``paramwise_cfg`` has an unknown option.
@@ -65,7 +82,7 @@ class MIMOptimWrapperConstructor:
     Source: parameter groups of the published iBOT, DINO and BEiT code.
     """
 
-    options: dict = {'no_decay': ()}
+    options: dict = {'no_decay': (), 'apart': None}
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         paramwise_cfg = dict(paramwise_cfg or {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -38,7 +39,12 @@ class SelfDistillation(BaseModel):
         loss: Config of a ``SelfDistillationLoss``; the widths default to the heads'.
         data_preprocessor: Config of a ``MIMDataPreprocessor``.
         init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` starts both networks from a file.
+
+    Attributes:
+        started_from: What a file filled at the start: 'nothing', 'backbone' (the heads are new), or 'everything'.
     """
+
+    started_from = 'nothing'
 
     def __init__(
         self,
@@ -90,12 +96,21 @@ class SelfDistillation(BaseModel):
         if self.init_cfg and self.init_cfg['type'] == 'Pretrained':
             from mim_plugin.checkpoints import load_pretrained
 
-            load_pretrained(self, self.init_cfg['checkpoint'])
+            self.note_start(load_pretrained(self, self.init_cfg['checkpoint']).loaded)
         else:
             # Start values are drawn at construction; the backbone may name a file of its own.
             self.backbone.init_weights()
             self.tokenizer.copy_from(self.backbone, self.head)
+            self.started_from = 'backbone' if self.backbone.init_cfg else 'nothing'
         self._is_init = True
+
+    def note_start(self, loaded: Iterable[str]) -> None:
+        """Keep in mind what a file filled.
+
+        Args:
+            loaded: Names of parameters.
+        """
+        self.started_from = 'everything' if any(name.startswith('head.') for name in loaded) else 'backbone'
 
     def forward(self, inputs: Any, data_samples: list | None = None, mode: str = 'tensor') -> Any:
         """mmengine's entry point.

@@ -47,3 +47,11 @@ def test_wrong_options_are_found_before_training(tmp_path):
         train(tmp_path / 'a', interval=0)
     with pytest.raises(ConfigError, match='k=50 asks for more'):
         train(tmp_path / 'b', evaluator={'type': 'KNNMetric', 'k': 50})
+
+
+def test_iterations_and_no_test_images(tmp_path):
+    evaluator = {'type': 'KNNMetric', 'k': 5, 'leave_one_out': True}
+    train(tmp_path, interval=2, by_epoch=False, dataloader=None, evaluator=evaluator)
+    assert list(evaluations(tmp_path)) == [2, 4, 6]
+    with pytest.raises(ConfigError, match='does not leave one image out'):
+        train(tmp_path / 'b', dataloader=None, evaluator={'type': 'KNNMetric', 'k': 5})
