@@ -1,7 +1,11 @@
 """What every test starts from."""
 
+import functools
+
 import pytest
+import yapf.yapflib.yapf_api
 from mmengine.registry import DefaultScope
+from mmengine.runner import runner
 
 from tests.fresh_python import FreshPython
 
@@ -12,6 +16,15 @@ def fresh_default_scope():
     DefaultScope._instance_dict.clear()
     yield
     DefaultScope._instance_dict.clear()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def quick_runner():
+    """Leave out what a Runner takes longest for when it starts: the layout of its config, and asking for compilers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yapf.yapflib.yapf_api, 'FormatCode', lambda text, **_: (text, False))
+        patch.setattr(runner, 'collect_env', functools.cache(runner.collect_env))
+        yield
 
 
 @pytest.fixture(scope='session')

@@ -1,5 +1,6 @@
 """Published files in ``load_from`` and ``init_cfg`` of the toolboxes, through our backbones alone."""
 
+import copy
 import functools
 import http.server
 import logging
@@ -19,7 +20,7 @@ from mim_plugin.checkpoints.read import READER_VARIABLE, use_reader
 from mim_plugin.errors import CheckpointError, ConfigError
 from tests.test_checkpoints.test_mmengine_loader import Touch
 from tests.test_checkpoints.tiny import assert_same, make_backbone, make_ibot, official_file
-from tests.test_toolboxes.conftest import TOOLBOXES, python, shipped, user_folder  # noqa: F401  (fixtures)
+from tests.test_toolboxes.conftest import ROOT, TOOLBOXES, python, shipped, user_folder  # noqa: F401  (fixtures)
 
 ARCH = {'embed_dims': 32, 'num_layers': 2, 'num_heads': 2, 'feedforward_channels': 64}
 SIZES = {'arch': ARCH, 'img_size': 64, 'patch_size': 16}
@@ -50,9 +51,14 @@ def teacher_of(model, backbone):
     return {name: state[name] for name in backbone.state_dict() if not name.startswith('ln1')}
 
 
+@functools.cache
+def config_of(toolbox):
+    return Config.fromfile(ROOT / f'tests/data/swap_{toolbox}.py')
+
+
 def runner_of(toolbox, folder, **options):
     pytest.importorskip(toolbox)
-    cfg = Config.fromfile(f'swap_{toolbox}.py')
+    cfg = copy.deepcopy(config_of(toolbox))
     cfg.update({'work_dir': str(folder / 'work'), 'experiment_name': folder.name, **options})
     return Runner.from_cfg(cfg)
 
@@ -74,7 +80,7 @@ def served(tmp_path, monkeypatch):
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     handler.log_message = lambda *_: None
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f'http://127.0.0.1:{server.server_port}'
         server.shutdown()
 
