@@ -315,27 +315,31 @@ def _check(
     problems = {'shapes differ': report.mismatched, 'not in the file': missing, 'not in the model': unused}
     if any(problems.values()):
         listed = '; '.join(f'{title}: {_shorten(names, 12)}' for title, names in problems.items() if names)
-        remedy = _remedy(state, wanted, report.mismatched, missing + unused)
+        remedy = _remedy(state, wanted, report, missing + unused)
         raise CheckpointError(f'{report.source} does not fit the model ({listed}); {remedy}.')
 
 
-def _remedy(state: State, wanted: Mapping[str, Tensor], mismatched: list[str], others: list[str]) -> str:
+def _remedy(state: State, wanted: Mapping[str, Tensor], report: LoadReport, others: list[str]) -> str:
     """What to do about a file that does not fit."""
     for name in wanted:
         if name.endswith('patch_embed.projection.weight') and name in state:
             theirs, ours = state[name].shape[-1], wanted[name].shape[-1]
             if theirs != ours:
                 return f'its patches have {theirs} pixels, those of the model {ours}: set patch_size={theirs}'
-    if others or not mismatched:
+    if others or not report.mismatched:
         pass
-    elif all(name.startswith('head.linear.') for name in mismatched):
+    elif all(name.startswith('head.linear.') for name in report.mismatched):
         return (
             'its head was trained for another vocabulary: set model.tokenizer to its tokenizer, or start from its '
             'backbone alone with model.backbone.init_cfg'
         )
-    elif all('pos_embed ' in name or 'relative_position_bias_table ' in name for name in mismatched):
+    elif all('pos_embed ' in name or 'relative_position_bias_table ' in name for name in report.mismatched):
         return 'it was not trained on square images, whose grid could be told: set img_size to what it was trained on'
-    return 'set the same architecture in the config, or load with strict=False to leave these out'
+    # Of a model of another width, strict=False would load next to nothing.
+    some_fit = len(report.loaded) > len(report.mismatched)
+    return 'set the same architecture in the config' + (
+        ', or load with strict=False to leave these out' if some_fit else ''
+    )
 
 
 def _shorten(names: list[str], limit: int = 4) -> str:

@@ -165,6 +165,9 @@ def test_what_does_not_fit_is_listed_with_shapes(files):
     assert 'layers.2.' in message and 'strict=False' in message
     report = load_pretrained(deeper, folder / 'official.pth', strict=False)
     assert len(report.mismatched) == 6 and any('layers.2.' in name for name in report.kept)
+    wider = make_backbone(arch={**BACKBONE['arch'], 'embed_dims': 48})
+    with pytest.raises(CheckpointError, match=r'set the same architecture in the config\.$'):
+        load_pretrained(wider, folder / 'official.pth')  # strict=False would leave nearly everything out
     shallower = make_backbone(arch={**BACKBONE['arch'], 'num_layers': 1})
     with pytest.raises(CheckpointError, match=r'not in the model: layers\.1\.'):
         load_pretrained(shallower, folder / 'ours.pth')

@@ -102,7 +102,7 @@ def test_whole_download_of_coco(coco):
     assert problems(report) == {}
     assert report.counts == [
         'train2017: 2 images, 2 objects, 80 categories.',
-        'val2017: 1 images, 1 objects, 80 categories.',
+        'val2017: 1 image, 1 object, 80 categories.',
     ]
 
 

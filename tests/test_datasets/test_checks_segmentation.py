@@ -51,7 +51,7 @@ def test_value_that_is_no_class_is_named_with_its_file(pairs):
     report = check()
     finding = found(report)['masks']
     assert finding.names == ['masks/street/c.png (7)']
-    assert '7 in 1 masks' in finding.what and '(0 to 3) nor ignored (255)' in finding.what
+    assert finding.what.endswith(', 7 in 1 mask') and '(0 to 3) nor ignored (255)' in finding.what
     assert 'IgnoreOtherLabels' in finding.remedy and 'num_classes=4' in finding.remedy
     assert report.problems == [finding]
     assert check(ignore=(7, 255)).problems == []
@@ -132,7 +132,7 @@ def test_names_of_other_data_sets(pairs):
     os.rename('images/a.jpg', 'images/a_leftImg8bit.png')
     os.rename('masks/a.png', 'masks/a_gtFine.png')
     report = check(image_suffix='_leftImg8bit.png', mask_suffix='_gtFine.png')
-    assert report.counts[0].startswith('1 masks read')
+    assert report.counts[0].startswith('1 mask read, ')
     assert report.problems == []
 
 
@@ -140,7 +140,7 @@ def test_several_endings_of_images(pairs):
     save('images/e.png', np.zeros((12, 20, 3)))
     save('masks/e.png', np.zeros((12, 20)))
     finding = found(check())['endings of image names']
-    assert finding.names == ['.jpg (4 images)', '.png (1 images)']
+    assert finding.names == ['.jpg (4 images)', '.png (1 image)']
 
 
 def test_bad_requests(pairs):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mim_plugin.datasets.checks.reading import map_files, read_image
-from mim_plugin.datasets.checks.report import Report
+from mim_plugin.datasets.checks.report import Report, counted
 from mim_plugin.datasets.files import find_images
 from mim_plugin.errors import DataError
 
@@ -208,8 +208,8 @@ def _report_categories(report: Report, data: dict, official: bool) -> None:
     used = Counter(entry.get('category_id') for entry in data['annotations'])
     unused = [entry['name'] for entry in data['categories'] if entry['id'] not in used]
     report.add('categories without an object', unused, is_note=True)
-    objects = len(data['annotations'])
-    report.counts.append(f'{len(data["images"])} images, {objects} objects, {len(names)} categories.')
+    images, objects = counted(len(data['images']), 'image'), counted(len(data['annotations']), 'object')
+    report.counts.append(f'{images}, {objects}, {counted(len(names), "category", "categories")}.')
     if not official and len(names) <= _MANY:
         report.counts.append(
             f'Config: metainfo=dict(classes={tuple(names)!r}) in every dataset, num_classes={len(names)} in the heads.'

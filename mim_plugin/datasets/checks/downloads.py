@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mim_plugin.datasets.checks.coco import check_coco
-from mim_plugin.datasets.checks.report import Report
+from mim_plugin.datasets.checks.report import Report, counted
 from mim_plugin.datasets.checks.segmentation import check_pairs, files_by_name
 from mim_plugin.errors import DataError
 
@@ -79,7 +79,7 @@ def check_coco2017(root: str, workers: int | None = None, progress: bool = False
         part = check_coco(str(file), str(folder), official=True, workers=workers, progress=progress)
         report.counts += [f'{split}: {line}' for line in part.counts]
         report.findings += [replace(finding, what=f'{split}: {finding.what}') for finding in part.findings]
-        expected = f'{images} images, {objects} objects, 80 categories.'
+        expected = f'{counted(images, "image")}, {counted(objects, "object")}, 80 categories.'
         if part.counts[0] != expected:
             remedy = 'take annotations_trainval2017.zip; a set of your own is checked by check_dataset.py'
             report.add("files of annotations that are not COCO's", [f'{file} (COCO has {expected[:-1]})'], remedy)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ['Finding', 'Report']
+__all__ = ['Finding', 'Report', 'counted']
 
 _SHOWN = 5
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number with its noun: '1 mask', '2 masks'; ``several`` where the plural is irregular."""
+    return f'{number} {one if number == 1 else several or one + "s"}'
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mim_plugin.datasets.checks.reading import ImageFile, MaskFile, map_files, read_image, read_mask
-from mim_plugin.datasets.checks.report import Report
+from mim_plugin.datasets.checks.report import Report, counted
 from mim_plugin.datasets.files import IMAGE_EXTENSIONS, find_images
 from mim_plugin.errors import ConfigError, DataError
 
@@ -56,7 +56,7 @@ def check_segmentation(
     report.add('masks without an image', [masks[name] for name in masks if name not in found], is_note=True)
     endings = Counter(Path(path).suffix for path in found.values())
     if image_suffix is None and len(endings) > 1:
-        listed = [f'{ending} ({number} images)' for ending, number in endings.most_common()]
+        listed = [f'{ending} ({counted(number, "image")})' for ending, number in endings.most_common()]
         report.add('endings of image names', listed, 'mmseg reads the images with one img_suffix; convert the others')
     pairs = [(Path(images, found[name]), Path(annotations, masks[name])) for name in found if name in masks]
     check_pairs(report, pairs, num_classes, ignore, reduce_zero_label, workers, progress)
@@ -132,10 +132,10 @@ def _report_values(
     wrong = {path: sorted(set(pixels) - known) for path, pixels in masks.items()}
     in_masks = Counter(value for values in wrong.values() for value in values)
     if in_masks:
-        listed = ', '.join(f'{value} in {number}' for value, number in sorted(in_masks.items()))
+        listed = ', '.join(f'{value} in {counted(number, "mask")}' for value, number in sorted(in_masks.items()))
         report.add(
             f'masks with a value that is neither a class ({min(classes)} to {max(classes)}) nor ignored '
-            f'({", ".join(map(str, sorted(ignored)))}), {listed} masks',
+            f'({", ".join(map(str, sorted(ignored)))}), {listed}',
             [f'{path} ({", ".join(map(str, values))})' for path, values in wrong.items() if values],
             _remedy_of_values(num_classes, reduce_zero_label),
         )
@@ -146,9 +146,10 @@ def _report_values(
         total.update(pixels)
     absent = [str(value) for value in sorted(classes - set(total))]
     report.add('classes that are in no mask, by their value', absent, is_note=True)
-    counted = sum(number for value, number in total.items() if value in classes)
-    share = 100 * counted / max(sum(total.values()), 1)
-    report.counts.append(f'{len(masks)} masks read, {len(total)} values, {share:.1f} % of the pixels in a class.')
+    in_classes = sum(number for value, number in total.items() if value in classes)
+    share = 100 * in_classes / max(sum(total.values()), 1)
+    read = f'{counted(len(masks), "mask")} read, {counted(len(total), "value")}'
+    report.counts.append(f'{read}, {share:.1f} % of the pixels in a class.')
 
 
 def _remedy_of_values(num_classes: int, reduce_zero_label: bool) -> str:
