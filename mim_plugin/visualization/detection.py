@@ -15,6 +15,8 @@ from mim_plugin.visualization.style import class_colors, draw_picture, new_figur
 __all__ = ['Objects', 'draw_detections']
 
 OPACITY = 0.45  # of a mask on its image
+PANEL = 2.2  # width in inches
+SCORE_SIZE = 6  # of the text, in points
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def draw_detections(
         The figure, with a legend of the classes.
     """
     aspects = [image.shape[0] / image.shape[1] for image in images]
-    figure, axes = new_figure(len(images), 1 + len(columns), panel=2.2, title_space=0.4, aspect=aspects)
+    figure, axes = new_figure(len(images), 1 + len(columns), panel=PANEL, title_space=0.4, aspect=aspects)
     colors = class_colors(len(class_names))
     for row, image in enumerate(images):
         draw_picture(axes[row, 0], image, '' if row else 'image')
@@ -68,9 +70,14 @@ def _paint(image: np.ndarray, objects: Objects, colors: Sequence[tuple[int, int,
 
 
 def _outline(axes: Axes, objects: Objects, colors: Sequence[tuple[int, int, int]]) -> None:
+    width = axes.get_xlim()[1]
+    line = 1.6 * SCORE_SIZE / 72 / PANEL * width  # height of a score in pixels of the image
     for i, (left, top, right, bottom) in enumerate(objects.boxes):
         color = np.asarray(colors[objects.labels[i]]) / 255
         axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=color, linewidth=1.5))
         if objects.scores is not None:
-            axes.text(left, top, f'{objects.scores[i]:.2f}', fontsize=6, va='bottom', clip_on=True,
+            # Above the box, where there is room; at the edges of the image inside of it.
+            va = 'bottom' if top > line else 'top'
+            x, ha = (left, 'left') if left < width - 2 * line else (width, 'right')
+            axes.text(x, max(top, 0.0), f'{objects.scores[i]:.2f}', fontsize=SCORE_SIZE, ha=ha, va=va, clip_on=True,
                       bbox=dict(color=color, pad=0.6))  # fmt: skip

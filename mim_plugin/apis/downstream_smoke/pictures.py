@@ -54,7 +54,7 @@ def _photos(smoke: Smoke, name: str, starts: Sequence[str]) -> Figure:
     names = smoke.data.classes.names
     predicted = {STARTS[start]: smoke.runs(name, start)['0']['predicted'] for start in starts}
     paths = list(next(iter(predicted.values())))
-    figure, axes = new_figure(-(-len(paths) // COLUMNS), COLUMNS, panel=2.4, title_space=0.3, aspect=1.05)
+    figure, axes = new_figure(-(-len(paths) // COLUMNS), COLUMNS, panel=2.4, title_space=0.6, aspect=1.05)
     for panel in axes.flat:
         panel.set_axis_off()
     for panel, path in zip(axes.flat, paths, strict=False):
