@@ -17,13 +17,14 @@ from mim_plugin.checkpoints.contents import state_dict_of
 from mim_plugin.checkpoints.download import check_hash
 from mim_plugin.checkpoints.export import write_state
 from mim_plugin.checkpoints.formats import ibot
-from mim_plugin.checkpoints.formats.base import Applied, Change, Format, Rule, apply_rules
+from mim_plugin.checkpoints.formats.base import Applied, Change, Format, Rule, Step, apply_rules
 from mim_plugin.checkpoints.formats.registry import by_name, format_of, format_of_folder
-from mim_plugin.checkpoints.formats.traits import TABLE, backbone_config, below, has, is_swin
-from mim_plugin.checkpoints.geometry import Geometry
+from mim_plugin.checkpoints.formats.traits import TABLE, backbone_config, below, build_backbone, has, is_swin
+from mim_plugin.checkpoints.geometry import Geometry, learned_positions
 from mim_plugin.checkpoints.read import read_checkpoint
 from mim_plugin.checkpoints.report import ConversionReport, rows_of
-from mim_plugin.checkpoints.settings import with_told_settings
+from mim_plugin.checkpoints.settings import told_grid, with_told_settings
+from mim_plugin.checkpoints.verify import verified
 from mim_plugin.errors import CheckpointError
 from mim_plugin.version import __version__
 
@@ -109,7 +110,7 @@ def convert(
     done = converted.report
     done.source, done.target, done.carried = str(src), str(dst), with_training_state and bool(done.training_state)
     if verify:
-        _verify(converted, flat(checkpoint)[0])
+        converted.report.verified = verified(converted, flat(checkpoint)[0])
     _write(converted, dst, flat(checkpoint)[1] if with_training_state else {})
     if report is not None:
         done.save(report)
@@ -139,13 +140,17 @@ def convert_state(
     source, others = flat(checkpoint)
     theirs = by_name(from_format) if from_format else format_of(source)
     target_format = by_name(to_format)
-    read = apply_rules(theirs.rules(source), source)
-    if read.left:
-        raise CheckpointError(f'{theirs.title} knows no {_listed(read.left)}; name another format with --from.')
+    read = _read_names(theirs, source, allow_unused)
     chosen = _one_network(read.state, part, target_format)
-    moved = apply_rules((*(geometry or Geometry()).rules(chosen.state), Rule('*', '*')), chosen.state)
-    config, absent = _completed(moved.state, _grid_after(geometry, chosen.state) if geometry else None)
+    told = told_grid(checkpoint, chosen.state)
+    moved = apply_rules((*(geometry or Geometry()).rules(chosen.state, told), Rule('*', '*')), chosen.state)
+    grid = _grid_after(geometry, chosen.state, told) if geometry else told
+    config, absent = _completed(moved.state, grid)
     config = with_told_settings(config, checkpoint)
+    stages = [read.steps, chosen.steps, moved.steps]
+    if config.get('pos_embed') == 'sincos' and target_format.name != 'mim_plugin':
+        moved = apply_rules(learned_positions(config, moved.state), moved.state)
+        stages.append(moved.steps)
     if not target_format.writable:
         raise CheckpointError(f'{target_format.title} are read, not written; choose another --to.')
     if not config and target_format.name != 'mim_plugin':
@@ -158,11 +163,23 @@ def convert_state(
     missing = [name for name, sources in made_of.items() if absent.keys() & set(sources)]
     state = {name: value for name, value in written.state.items() if name not in missing}
     steps = [step for step in written.steps if not absent.keys() & set(step.sources)]
-    rows = rows_of((read.steps, chosen.steps, moved.steps), steps, source, state)
+    rows = rows_of(stages, steps, source, state)
     report = ConversionReport('', '', theirs.name, target_format.name, rows, missing, sorted(map(str, others)))
     report.geometry = str(geometry or '')
     _check(report, allow_missing, [*allow_unused, *_left_by_choice(part, read.state)])
     return Converted(state, moved.state, config, report, theirs, target_format)
+
+
+def _read_names(theirs: Format, source: State, allow_unused: Sequence[str]) -> Applied:
+    """Our names; what the family does not know is lost, if that is allowed."""
+    read = apply_rules(theirs.rules(source), source)
+    if unknown := [name for name in read.left if not _allowed(name, allow_unused)]:
+        raise CheckpointError(
+            f'{theirs.title} knows no {_listed(unknown)}; name another format with --from, or, if the backbone does '
+            'without them, allow to lose them with --allow-unused PATTERN.'
+        )
+    read.steps += [Step((name,), (), f'{theirs.title} knows no such tensor', loses=True) for name in read.left]
+    return read
 
 
 def flat(checkpoint: Mapping[str, Any]) -> tuple[State, dict[str, Any]]:
@@ -170,7 +187,9 @@ def flat(checkpoint: Mapping[str, Any]) -> tuple[State, dict[str, Any]]:
 
     The networks of a full file stand below ``student.`` and ``teacher.``, its centres below ``ibot_loss.``.
     """
-    others = {key: value for key, value in checkpoint.items() if not isinstance(value, Tensor) and key != 'meta'}
+    others = {key: value for key, value in checkpoint.items() if not isinstance(value, Tensor)}
+    if not _of_training(others.get('meta')):
+        others.pop('meta', None)
     if not ibot.is_official(checkpoint):
         state = state_dict_of(checkpoint)
         for key in ('state_dict', 'model', 'module', 'teacher', 'student'):
@@ -184,6 +203,11 @@ def flat(checkpoint: Mapping[str, Any]) -> tuple[State, dict[str, Any]]:
             state |= {f'{key}.{name.removeprefix("module.")}': tensor for name, tensor in tensors.items()}
     carried = others.pop(TRAINING_STATE, {})
     return state, {**others, **carried}
+
+
+def _of_training(meta: Any) -> bool:
+    """Whether a table is mmengine's of a training (epoch, classes, ...), and not one of strings about the file."""
+    return isinstance(meta, Mapping) and any(not isinstance(value, str) for value in meta.values())
 
 
 def _one_network(ours: State, part: str | None, target: Format) -> Applied:
@@ -214,12 +238,12 @@ def _left_by_choice(part: str | None, ours: Mapping[str, Tensor]) -> list[str]:
     return [*other[part], 'loss_module.*', 'ibot_loss.*', 'dino_loss.*']
 
 
-def _grid_after(geometry: Geometry, ours: State) -> tuple[int, int] | None:
+def _grid_after(geometry: Geometry, ours: State, grid: tuple[int, int] | None) -> tuple[int, int] | None:
     """Rows and columns of patches, which weights of a rectangle do not tell; None where they are not in them."""
     backbone = below(ours, 'backbone.') or below(ours, 'tokenizer.backbone.')
     if not has(backbone, TABLE, 'pos_embed') or is_swin(backbone):
         return None
-    return geometry.grid(backbone_config(backbone))
+    return geometry.grid(backbone_config(backbone, grid))
 
 
 def _completed(ours: State, grid: tuple[int, int] | None = None) -> tuple[dict[str, Any], State]:
@@ -228,8 +252,6 @@ def _completed(ours: State, grid: tuple[int, int] | None = None) -> tuple[dict[s
     Raises:
         CheckpointError: Parameters that no backbone with these settings has, or with other shapes.
     """
-    from mim_plugin.registry import MODELS  # the models import this package
-
     config, absent = {}, {}
     for prefix in ('backbone.', 'tokenizer.backbone.'):
         backbone = below(ours, prefix)
@@ -237,7 +259,7 @@ def _completed(ours: State, grid: tuple[int, int] | None = None) -> tuple[dict[s
             continue
         config = backbone_config(backbone, grid)
         with torch.device('meta'):
-            wanted = MODELS.build(dict(config)).state_dict()
+            wanted = build_backbone(config).state_dict()
         extra = [name for name in backbone if name not in wanted]
         shapes = [
             f'{prefix}{name} {tuple(value.shape)} instead of {tuple(wanted[name].shape)}'
@@ -279,52 +301,6 @@ def _listed(names: Sequence[str], limit: int = 8) -> str:
     return ', '.join(names[:limit]) + (f' and {len(names) - limit} more' if len(names) > limit else '')
 
 
-def _verify(converted: Converted, source: State, tolerance: float = 1e-5) -> None:
-    """Compare outputs; the report says of what."""
-    if not converted.config:
-        raise CheckpointError('there is no backbone whose outputs could be compared; leave out --verify.')
-    config, verified = converted.config, converted.report.verified
-    size = config['img_size']
-    sides = (size, size) if isinstance(size, int) else size
-    images = torch.randn(2, config['in_channels'], *sides, generator=torch.Generator().manual_seed(0))
-    network = below(converted.ours, 'tokenizer.') or converted.ours
-    expected = by_name('mim_plugin').outputs(_single(network), config, images)
-    if not expected.isfinite().all():
-        raise CheckpointError('our backbone gives numbers that are not finite with these weights.')
-    verified.append(f'our {config["type"]} takes the weights; patch tokens are finite')
-    families = [(converted.target_format, converted.state)]
-    if converted.report.geometry:
-        verified.append(f'not against {converted.source_format.name}, whose sizes are others')
-    else:
-        families.insert(0, (converted.source_format, source))
-    for family, state in families:
-        if family.name != 'mim_plugin':
-            verified.append(_compared(family, _single(state), config, images, expected, tolerance))
-
-
-def _compared(
-    family: Format, state: State, config: Mapping[str, Any], images: Tensor, expected: Tensor, tolerance: float
-) -> str:
-    """How far the outputs of a family's class are from ours."""
-    try:
-        found = family.outputs(state, config, images)
-    except NotImplementedError as error:
-        return f'not against {family.name}: {error}'
-    except ImportError as error:
-        raise CheckpointError(f'--verify needs the package of {family.title} ({error}); install it.') from error
-    difference = float((found - expected).abs().max() / expected.abs().max())
-    if not difference <= tolerance:
-        raise CheckpointError(
-            f'patch tokens of {family.title} differ from ours by {difference:.1e} of the largest, more than '
-            f'{tolerance:.0e}; nothing was written.'
-        )
-    return f'patch tokens of {family.title} agree with ours within {difference:.1e} of the largest'
-
-
-def _single(state: State) -> State:
-    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
-
-
 def _write(converted: Converted, dst: Path, others: Mapping[str, Any]) -> None:
     """Write the target with a table of strings that says how it came about."""
     meta = {
@@ -339,5 +315,5 @@ def _write(converted: Converted, dst: Path, others: Mapping[str, Any]) -> None:
         return
     if dst.suffix != '.pth':
         raise CheckpointError(f'Training state is no tensors, which {dst.name} cannot hold; name a .pth file.')
-    checkpoint = converted.target_format.nested(state)
-    write_state(converted.target_format.with_training_state(checkpoint, others), dst, meta)
+    checkpoint = converted.target_format.with_training_state(converted.target_format.nested(state), others)
+    write_state(checkpoint, dst, {**(checkpoint.get('meta') or {}), **meta})

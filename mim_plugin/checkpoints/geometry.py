@@ -15,7 +15,7 @@ from mim_plugin.checkpoints.formats.base import Change, Rule, under
 from mim_plugin.checkpoints.formats.traits import TABLE, backbone_config, below
 from mim_plugin.errors import CheckpointError
 
-__all__ = ['Geometry', 'other_channels', 'resize_patches']
+__all__ = ['Geometry', 'learned_positions', 'other_channels', 'resize_patches']
 
 POSITION_RULES = ('size', 'ibot', 'bilinear')
 _SHARED = f'rel_pos_bias.{TABLE}'
@@ -70,23 +70,31 @@ class Geometry:
             raise CheckpointError(f'An image of {sides} pixels has no whole number of patches of {patch} pixels.')
         return sides[0] // patch, sides[1] // patch
 
-    def rules(self, ours: Mapping[str, Tensor]) -> Sequence[Rule]:
-        """Rules from our names to our names; what does not change is in none."""
+    def rules(self, ours: Mapping[str, Tensor], grid: tuple[int, int] | None = None) -> Sequence[Rule]:
+        """Rules from our names to our names; what does not change is in none.
+
+        Args:
+            ours: Weights before.
+            grid: Their rows and columns of patches, if known; a square otherwise.
+        """
         rules: list[Rule] = []
         for prefix in ('backbone.', 'tokenizer.backbone.'):
             backbone = below(ours, prefix)
             if self and backbone:
-                rules += under(self._rules_of_backbone(backbone), prefix, prefix)
+                rules += under(self._rules_of_backbone(backbone, grid), prefix, prefix)
         return rules
 
-    def _rules_of_backbone(self, backbone: Mapping[str, Tensor]) -> list[Rule]:
-        config = backbone_config(backbone)
+    def _rules_of_backbone(self, backbone: Mapping[str, Tensor], grid: tuple[int, int] | None) -> list[Rule]:
+        config = backbone_config(backbone, grid)
         rules = [*self._patch_rules(config)]
         if config['type'] == 'MIMSwinTransformer':
             if self.img_size is not None or self.relative_bias is not None:
                 raise CheckpointError('A Swin transformer has no image size and no other relative bias in its weights.')
             return rules
-        source = (config['img_size'] // config['patch_size'],) * 2
+        if self.relative_bias is not None and config['relative_bias'] is None:
+            raise CheckpointError('The backbone has no relative position bias that could be shared or spread.')
+        rows, columns = (side // config['patch_size'] for side in _pair(config['img_size']))
+        source = rows, columns
         target = self.grid(config)
         return rules + self._position_rules(source, target) + self._table_rules(backbone, source, target)
 
@@ -139,6 +147,26 @@ class Geometry:
             return [Rule(tuple(own), _SHARED, Change(words, lambda *tables: resized(tables[0]), reversible=not moved))]
         change = Change(moved, resized, reversible=False)
         return [Rule(name, name, change) for name in (_SHARED, *own) if moved]
+
+
+def learned_positions(config: dict[str, Any], ours: Mapping[str, Tensor]) -> Sequence[Rule]:
+    """Rules from our names to our names that turn fixed positions, which are in no file, into learned ones.
+
+    Args:
+        config: Settings of the backbone, of which ``pos_embed`` is changed, too.
+        ours: Weights before.
+    """
+    from mim_plugin.models.layers import sincos_positions  # the models import this package
+
+    config['pos_embed'] = 'absolute'
+    rows, columns = (side // config['patch_size'] for side in _pair(config['img_size']))
+
+    def add(token: Tensor) -> tuple[Tensor, Tensor]:
+        return token, sincos_positions(rows * columns, config['arch']['embed_dims'], token.device).to(token.dtype)
+
+    change = Change('fixed sine positions written as learned ones', add, reversible=False)
+    prefixes = [prefix for prefix in ('backbone.', 'tokenizer.backbone.') if f'{prefix}cls_token' in ours]
+    return (*(Rule(f'{p}cls_token', (f'{p}cls_token', f'{p}pos_embed'), change) for p in prefixes), Rule('*', '*'))
 
 
 def other_channels(weight: Tensor, channels: int) -> Tensor:

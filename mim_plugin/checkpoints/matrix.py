@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mim_plugin.checkpoints.convert import Converted, convert_state
 from mim_plugin.checkpoints.formats.registry import FORMATS
+from mim_plugin.checkpoints.formats.traits import build_backbone
 from mim_plugin.errors import CheckpointError
 
 __all__ = ['MARKERS', 'cells', 'format_matrix', 'sample', 'update_page']
@@ -37,6 +39,12 @@ def sample(kind: str) -> dict[str, Tensor]:
     Args:
         kind: One of :data:`KINDS`.
     """
+    torch.manual_seed(0)
+    return {name: torch.randn(shape) for name, shape in _shapes(kind).items()}
+
+
+@functools.cache
+def _shapes(kind: str) -> dict[str, tuple[int, ...]]:
     family, _, use = kind.partition(', ')
     pair = use == 'student and teacher'
     options = {'Swin': _SWIN, 'ViT': _VIT, 'BEiT': _BEIT}[family]
@@ -45,20 +53,17 @@ def sample(kind: str) -> dict[str, Tensor]:
     options = {**options, 'mask_token': pair or use == 'pretraining', 'mean_pooling': use == 'classifier'}
     if family == 'Swin':
         del options['mean_pooling']
-    torch.manual_seed(0)
-    names = [f'backbone.{name}' for name in _state(options)]
-    shapes = dict(zip(names, (value.shape for value in _state(options).values())))
-    width = shapes[[name for name in names if name.startswith('backbone.')][-1]][0]
+    shapes = {f'backbone.{name}': tuple(value.shape) for name, value in _state(options).items()}
+    width = shapes[list(shapes)[-1]][0]
     if pair:
         shapes |= _head(width)
         shapes |= {f'tokenizer.{name}': shape for name, shape in shapes.items() if 'mask_token' not in name}
         shapes |= {'loss_module.center': (1, 16), 'loss_module.center2': (1, 1, 16)}
-    shapes |= {
+    return shapes | {
         'pretraining': {'head.linear.weight': (32, width), 'head.linear.bias': (32,)},
         'classifier': {'head.weight': (5, width), 'head.bias': (5,)},
         'segmentor': {'neck.levels.1.0.weight': (width, width, 2, 2), 'decode_head.conv_seg.weight': (3, width, 1, 1)},
     }.get(use, {})
-    return {name: torch.randn(tuple(shape)) for name, shape in shapes.items()}
 
 
 def cells() -> Iterator[tuple[str, str, str, Converted | str]]:
@@ -139,11 +144,8 @@ def _lost_part(names: tuple[str, ...]) -> str:
 
 
 def _state(options: Mapping[str, Any]) -> dict[str, Tensor]:
-    from mim_plugin.registry import MODELS  # the models import this package
-
     with torch.device('meta'):
-        module: nn.Module = MODELS.build(dict(options))
-    return module.state_dict()
+        return build_backbone(options).state_dict()
 
 
 def _head(width: int) -> dict[str, tuple[int, ...]]:

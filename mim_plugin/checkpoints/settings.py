@@ -1,4 +1,7 @@
-"""Settings of a backbone that its parameters do not show and its file may tell: heads of attention, and epsilon."""
+"""Settings of a backbone that its parameters do not show and its file may tell.
+
+These are heads of attention, epsilon, fixed positions, and the sides of a rectangle of patches.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mim_plugin.checkpoints.export import model_config_of
+from torch import Tensor
 
-__all__ = ['with_told_settings']
+from mim_plugin.checkpoints.export import model_config_of
+from mim_plugin.checkpoints.formats.traits import first_backbone, fits_grid, is_swin
+
+__all__ = ['told_grid', 'with_told_settings']
 
 
 def with_told_settings(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,10 +30,7 @@ def with_told_settings(config: Mapping[str, Any], checkpoint: Mapping[str, Any])
     arch = config.get('arch', {})
     if not isinstance(arch.get('num_heads'), int):
         return dict(config)
-    meta = checkpoint.get('meta') if isinstance(checkpoint.get('meta'), Mapping) else {}
-    stored = _parsed(meta.get('config'))
-    models = [_parsed(meta.get('backbone')), _backbone(stored), _backbone(model_config_of(checkpoint)), _ours(stored)]
-    told = next((model for model in models if model), {})
+    told = _told(checkpoint)
     told_arch = told.get('arch')
     told_arch = told_arch if isinstance(told_arch, Mapping) else {}
     config = dict(config)
@@ -35,7 +38,35 @@ def with_told_settings(config: Mapping[str, Any], checkpoint: Mapping[str, Any])
         config['arch'] = {**arch, 'num_heads': told_arch['num_heads']}
     if isinstance(told.get('norm_eps'), float):
         config['norm_eps'] = told['norm_eps']
+    if config.get('pos_embed') != 'absolute' and told.get('pos_embed', 'absolute') != 'absolute':
+        config['pos_embed'] = told['pos_embed']
     return config
+
+
+def told_grid(checkpoint: Mapping[str, Any], ours: Mapping[str, Tensor]) -> tuple[int, int] | None:
+    """Rows and columns of patches that a file tells, if its weights fit them; None else, and for a Swin transformer.
+
+    Args:
+        checkpoint: What was read from the file.
+        ours: Its weights under our names.
+    """
+    backbone, size = first_backbone(ours), _told(checkpoint).get('img_size')
+    if is_swin(backbone) or 'patch_embed.projection.weight' not in backbone:
+        return None
+    sides = [size, size] if isinstance(size, int) else size
+    if not isinstance(sides, (list, tuple)) or [type(side) for side in sides] != [int, int]:
+        return None
+    patch = backbone['patch_embed.projection.weight'].shape[-1]
+    grid = sides[0] // patch, sides[1] // patch
+    return grid if min(grid) > 0 and fits_grid(backbone, grid) else None
+
+
+def _told(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings of our backbone, by whoever tells any."""
+    meta = checkpoint.get('meta') if isinstance(checkpoint.get('meta'), Mapping) else {}
+    stored = _parsed(meta.get('config'))
+    models = [_parsed(meta.get('backbone')), _backbone(stored), _backbone(model_config_of(checkpoint)), _ours(stored)]
+    return next((model for model in models if model), {})
 
 
 def _parsed(text: Any) -> dict[str, Any]:
@@ -60,4 +91,5 @@ def _ours(config: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {'hidden_size': 768, 'num_attention_heads': 12}
     dims, heads = (config.get(key, default) for key, default in defaults.items())
     eps = config.get('layer_norm_eps', 1e-6 if 'dinov2' in str(config['model_type']) else 1e-12)
-    return {'arch': {'embed_dims': dims, 'num_heads': heads}, 'norm_eps': float(eps)}
+    arch = {'embed_dims': dims, 'num_heads': heads}
+    return {'arch': arch, 'norm_eps': float(eps), 'img_size': config.get('image_size', 224), 'pos_embed': None}

@@ -120,7 +120,7 @@ def test_what_is_lost_is_named_and_needs_permission(tmp_path):
     arguments = (tmp_path / 'full.pth', tmp_path / 'out.pth', None, 'timm')
     with pytest.raises(CheckpointError, match=r'would lose student\..*--allow-unused PATTERN or choose .*--part'):
         convert(*arguments)
-    with pytest.raises(CheckpointError, match=r'would lose teacher\.head\.last_layer.*no such part') as caught:
+    with pytest.raises(CheckpointError, match=r'would lose teacher\.head\.mlp.*last_layer.*no such part') as caught:
         convert(*arguments, part='teacher')
     assert 'student' not in str(caught.value) and not (tmp_path / 'out.pth').exists()
     done = convert(*arguments, part='teacher', allow_unused=['teacher.head.*'], report=tmp_path / 'r' / 'report.json')

@@ -127,7 +127,7 @@ def apply_rules(rules: Sequence[Rule], state: Mapping[str, Tensor], writing: boo
         state: Their names, or ours when ``writing``.
         writing: From ours to theirs.
     """
-    applied, taken = Applied(), set()
+    made, taken = [], set()
     for rule in rules:
         sources, targets = _tuple(rule.theirs), _tuple(rule.ours)
         function = rule.change.read
@@ -144,10 +144,28 @@ def apply_rules(rules: Sequence[Rule], state: Mapping[str, Tensor], writing: boo
             values = function(*(state[name] for name in names)) if targets else ()
             if values is None:
                 continue
-            applied.state |= zip(new_names, (values,) if isinstance(values, Tensor) else values, strict=True)
-            applied.steps.append(Step(names, new_names, rule.change.words, rule.loses, rule.change.reversible))
+            values = (values,) if isinstance(values, Tensor) else values
+            made.append((Step(names, new_names, rule.change.words, rule.loses, rule.change.reversible), values))
             taken.update(names)
-    applied.left = [name for name in state if name not in taken]
+    return _in_order(made, list(state), [name for name in state if name not in taken])
+
+
+def _in_order(made: Sequence[tuple[Step, Sequence[Tensor]]], names: Sequence[str], left: list[str]) -> Applied:
+    """Steps in the order of the old names, which is that of the file, and what they give.
+
+    Raises:
+        CheckpointError: Two tensors would have one name.
+    """
+    position = {name: i for i, name in enumerate(names)}
+    applied = Applied(left=left)
+    for step, values in sorted(made, key=lambda entry: position[entry[0].sources[0]]):
+        if twice := applied.state.keys() & set(step.targets):
+            raise CheckpointError(
+                f'{", ".join(step.sources)} and another tensor would both be {", ".join(sorted(twice))}; '
+                'the file has one thing under two names, of which only one can be meant.'
+            )
+        applied.state |= zip(step.targets, values, strict=True)
+        applied.steps.append(step)
     return applied
 
 

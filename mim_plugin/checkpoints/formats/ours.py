@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mim_plugin.checkpoints.formats import swin
 from mim_plugin.checkpoints.formats.base import Change, Format, Rule, under
-from mim_plugin.checkpoints.formats.traits import below, is_swin
+from mim_plugin.checkpoints.formats.traits import below, build_backbone, is_swin
 
 __all__ = ['OursFormat']
 
@@ -50,9 +50,7 @@ class OursFormat(Format):
 
     def outputs(self, state: dict[str, Tensor], config: Mapping[str, Any], images: Tensor) -> Tensor:
         """See :class:`Format`."""
-        from mim_plugin.registry import MODELS  # the models import this package
-
-        backbone = MODELS.build(dict(config)).eval()
+        backbone = build_backbone(config).eval()
         backbone.load_state_dict(below(state, 'backbone.'))
         with torch.no_grad():
             return backbone.forward_tokens(images)[:, backbone.num_prefix_tokens :]

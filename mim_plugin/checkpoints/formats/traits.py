@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mim_plugin.errors import CheckpointError
 
-__all__ = ['TABLE', 'backbone_config', 'below', 'count', 'has', 'is_swin']
+__all__ = [
+    'TABLE', 'backbone_config', 'below', 'build_backbone', 'count', 'first_backbone', 'fits_grid', 'has', 'is_swin',
+]  # fmt: skip
 
 TABLE = 'relative_position_bias_table'
 
@@ -35,6 +37,27 @@ def count(state: Mapping[str, Tensor], beginning: str) -> int:
 def is_swin(state: Mapping[str, Tensor]) -> bool:
     """Whether there is a Swin backbone, with the prefix ``backbone.`` or without."""
     return any(re.match(r'(tokenizer\.)?(backbone\.)?stages\.\d+\.blocks\.', name) for name in state)
+
+
+def first_backbone(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The backbone of a network, or of the teacher where there is no other, without prefix."""
+    return below(ours, 'backbone.') or below(ours, 'tokenizer.backbone.')
+
+
+def fits_grid(backbone: Mapping[str, Tensor], grid: tuple[int, int]) -> bool:
+    """Whether a plain transformer has as many positions, and offsets in its tables, as a grid of patches."""
+    rows, columns = grid
+    offsets = (2 * rows - 1) * (2 * columns - 1) + 3
+    tables = [len(value) for name, value in backbone.items() if name.endswith(TABLE)]
+    positions = backbone['pos_embed'].shape[1] if 'pos_embed' in backbone else rows * columns + 1
+    return positions == rows * columns + 1 and all(table == offsets for table in tables)
+
+
+def build_backbone(config: Mapping[str, Any]) -> nn.Module:
+    """Our backbone with these settings, also where another toolbox is the default."""
+    from mim_plugin.registry import MODELS  # the models import this package
+
+    return MODELS.build({**config, '_scope_': 'mim_plugin'})
 
 
 def backbone_config(backbone: Mapping[str, Tensor], grid: tuple[int, int] | None = None) -> dict[str, Any]:
@@ -61,6 +84,8 @@ def _vit(state: Mapping[str, Tensor], grid: tuple[int, int] | None) -> dict[str,
     hidden = state.get('layers.0.ffn.layers.0.0.weight')
     if hidden is None:
         raise CheckpointError('The backbone has no blocks: layers.0.ffn.layers.0.0.weight is not in it.')
+    if 'cls_token' not in state:
+        raise CheckpointError('The backbone has no [CLS] token, which MIMVisionTransformer always has.')
     table = next((value for name, value in state.items() if name.endswith(TABLE)), None)
     arch = {
         'embed_dims': dims,
@@ -85,7 +110,7 @@ def _vit(state: Mapping[str, Tensor], grid: tuple[int, int] | None) -> dict[str,
         'patch_size': patch,
         'in_channels': projection.shape[1],
         'num_registers': state['reg_token'].shape[1] if 'reg_token' in state else 0,
-        'pos_embed': 'absolute' if 'pos_embed' in state else None if table is not None else 'sincos',
+        'pos_embed': 'absolute' if 'pos_embed' in state else None,
         'relative_bias': 'both' if shared and own else 'shared' if shared else 'per_block' if own else None,
         'qkv_bias': 'qv' if qv else 'qkv' if has(state, 'attn.qkv.bias') else None,
         'layer_scale': 0.1 if has(state, 'attn.gamma1.weight') else 0.0,

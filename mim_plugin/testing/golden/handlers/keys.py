@@ -80,10 +80,12 @@ def ibot_algorithm(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Our algorithm for the options of a run of the published program."""
     options = {**settings['namespace'], 'arch': settings['arch']}
     published = {'hidden_dim': 2048, 'bottleneck_dim': 256, 'nlayers': 3}  # not among the program's options
+    norm = options['norm_in_head']
+    norm = 'bn' if norm and norm.endswith('bn') else norm  # all kinds of batch norm have the same names
     return {
         'type': 'IBOT',
         'backbone': _ibot_backbone(options) | {'mask_token': options.get('use_masked_im_modeling', True)},
-        'head': head_config({**published, **options, 'norm': options['norm_in_head'], 'act': options['act_in_head']}),
+        'head': head_config({**published, **options, 'norm': norm, 'act': options['act_in_head']}),
         'tokenizer': {'head': {'shared': options['shared_head_teacher'], 'norm_last_layer': True}},
     }
 
@@ -112,7 +114,7 @@ def file_of_ibot(
     """
     shared = expected['tensors_sharing_storage']
     checkpoint: dict[str, Any] = {
-        part: _filled(expected[part], fill or _number, twice=shared.get(part, 'none') != 'none')
+        part: _filled(expected[part], fill or _number, shared.get(part, 'none'))
         for part in ('student', 'teacher', 'ibot_loss')
     }
     fields = dict.fromkeys(expected['args']['fields'])
@@ -124,16 +126,18 @@ def file_of_ibot(
     }
 
 
-def _filled(entries: list, fill: Callable[..., Tensor], twice: bool) -> State:
+def _filled(entries: list, fill: Callable[..., Tensor], sharing: str) -> State:
+    """Tensors of a list. ``sharing``: 'SECOND.* is the same parameter as FIRST.*', or anything else."""
     state: State = {}
+    same = re.match(r'(?P<second>\S+)\.\* is the same parameter as (?P<first>\S+)\.\*', sharing)
     for name, shape, dtype in entries:
-        first = name.replace('last_layer2', 'last_layer')
+        first = name.replace(same['second'], same['first']) if same else name
         if name.endswith('relative_position_index'):
             from mim_plugin.checkpoints.formats.swin import index_of_table
 
             state[name] = index_of_table(state[name.replace('_index', '_bias_table')])
         else:
-            state[name] = state[first] if twice and first in state else fill(name, shape, getattr(torch, dtype))
+            state[name] = state[first] if first in state else fill(name, shape, getattr(torch, dtype))
     return state
 
 
@@ -143,9 +147,28 @@ def _number(name: str, shape: list[int], dtype: torch.dtype) -> Tensor:
 
 
 def _written_and_read(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """What our reader makes of a file. Tensors that repeat one number are in it as that number."""
+    written = {key: _of_networks(entry, _first_if_repeated) for key, entry in checkpoint.items()}
     with tempfile.TemporaryDirectory() as folder:
-        torch.save(checkpoint, Path(folder) / 'checkpoint.pth')
-        return read_checkpoint(Path(folder) / 'checkpoint.pth')
+        torch.save(written, Path(folder) / 'checkpoint.pth')
+        read = read_checkpoint(Path(folder) / 'checkpoint.pth')
+    shapes = {key: _of_networks(entry, lambda value: value.shape) for key, entry in checkpoint.items()}
+    return {
+        key: {name: value.expand(shapes[key][name]) for name, value in entry.items()} if _is_network(entry) else entry
+        for key, entry in read.items()
+    }
+
+
+def _is_network(entry: Any) -> bool:
+    return isinstance(entry, dict) and bool(entry) and all(isinstance(value, Tensor) for value in entry.values())
+
+
+def _of_networks(entry: Any, change: Callable[[Tensor], Any]) -> Any:
+    return {name: change(value) for name, value in entry.items()} if _is_network(entry) else entry
+
+
+def _first_if_repeated(value: Tensor) -> Tensor:
+    return value[(0,) * value.ndim].clone() if value.untyped_storage().nbytes() == value.element_size() else value
 
 
 def _load_strictly(model: nn.Module, checkpoint: Mapping[str, Any]) -> None:
@@ -187,8 +210,9 @@ def _values(state: Mapping[str, Tensor]) -> int:
 
 def _shares(state: State) -> bool:
     """Whether [CLS] and patches have one layer of prototypes."""
-    second = [name for name in state if 'last_layer2' in name]
-    return bool(second) and all(state[name] is state[name.replace('last_layer2', 'last_layer')] for name in second)
+    second = [name for name in state if 'last_layer2' in name or 'head.mlp2.' in name]
+    others = {id(value) for name, value in state.items() if name not in second}
+    return bool(second) and all(id(state[name]) in others for name in second)
 
 
 def _groups_rule(model: nn.Module) -> Callable[[Mapping[str, Any]], int]:
