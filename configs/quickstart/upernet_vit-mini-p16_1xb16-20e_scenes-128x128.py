@@ -74,7 +74,7 @@ model = dict(
         out_type='featmap',
         final_norm='all',
     ),
-    neck=dict(type='Feature2Pyramid', embed_dim=width, rescales=[4, 2, 1, 0.5], norm_cfg=norm_cfg),
+    neck=dict(type='mim_plugin.FeaturePyramid', in_channels=width, norm='bn'),
     decode_head=dict(
         type='UPerHead',
         in_channels=[width] * 4,

@@ -29,7 +29,7 @@ def tiny_configs(tmp_path: Path) -> dict:
 
     segmentation = Config.fromfile(segmentation_path)
     segmentation.model.backbone.update(arch=ARCH, img_size=64, out_indices=(0, 1, 2, 3))
-    segmentation.model.neck.embed_dim = 24
+    segmentation.model.neck.in_channels = 24
     segmentation.model.decode_head.update(in_channels=[24] * 4, channels=8)
     segmentation.model.auxiliary_head.update(in_channels=24, channels=8)
     segmentation.num_images = 4

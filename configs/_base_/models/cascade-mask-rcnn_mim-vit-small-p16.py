@@ -1,8 +1,7 @@
-# Cascade Mask R-CNN on a plain ViT-S/16, as iBOT detects objects of COCO: raw taps at four depths, a pyramid of
-# strides 4, 8, 16 and 32 made with transposed convolutions, then FPN; three box heads of four convolutions and one
+# Cascade Mask R-CNN on a plain ViT-S/16, as iBOT detects objects of COCO: three box heads of four convolutions and one
 # linear layer, which regress decoded boxes of each class with GIoU. Anchors, proposals, samples, mask heads and
 # thresholds of the published run are those of mmdetection's own config.
-_base_ = 'mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py'
+_base_ = ['mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py', './vit-small-p16_pyramid.py']
 
 num_classes = 80
 norm_cfg = dict(type='SyncBN', requires_grad=True)
@@ -25,21 +24,7 @@ bbox_heads = [
 ]
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='mim_plugin.MIMVisionTransformer',
-        arch='small',
-        img_size=(800, 1008),
-        patch_size=16,
-        pos_interpolation='ibot',
-        drop_path_rate=0.1,
-        out_indices=(3, 5, 7, 11),
-        out_type='featmap',
-        final_norm='none',
-    ),
-    neck=[
-        dict(type='mim_plugin.FeaturePyramid', in_channels=384),
-        dict(type='FPN', in_channels=[384, 384, 384, 384], out_channels=256, num_outs=5),
-    ],
+    backbone=dict(_delete_=True, type='mim_plugin.MIMVisionTransformer', **_base_.vit_small),
+    neck=_base_.pyramid,
     roi_head=dict(bbox_head=bbox_heads, mask_head=dict(num_classes=num_classes)),
 )
