@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mim_plugin.checkpoints import read  # noqa: F401  (registers the safe reader)
 from mim_plugin.checkpoints.contents import Contents, contents_of, state_dict_of
 from mim_plugin.checkpoints.formats import ibot, swin
+from mim_plugin.checkpoints.formats.traits import backbone_config, below
 from mim_plugin.errors import CheckpointError
 
 __all__ = ['MAY_KEEP', 'LoadReport', 'fill', 'load_pretrained']
@@ -337,9 +338,29 @@ def _remedy(state: State, wanted: Mapping[str, Tensor], report: LoadReport, othe
         return 'it was not trained on square images, whose grid could be told: set img_size to what it was trained on'
     # Of a model of another width, strict=False would load next to nothing.
     some_fit = len(report.loaded) > len(report.mismatched)
-    return 'set the same architecture in the config' + (
-        ', or load with strict=False to leave these out' if some_fit else ''
+    return (
+        'set the same architecture in the config'
+        + _differing(_settings(state), _settings(wanted))
+        + (', or load with strict=False to leave these out' if some_fit else '')
     )
+
+
+def _settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Settings of a backbone on which its names and shapes depend; none where there is no backbone of ours."""
+    try:
+        config = backbone_config(below(state, 'backbone.') or state)
+    except CheckpointError:
+        return {}
+    arch = config.pop('arch')
+    if 'num_layers' in arch:
+        del arch['num_heads']  # leaves no trace in a plain transformer
+    free = ('img_size', 'mask_token', 'mean_pooling', 'final_norm')
+    return {name: value for name, value in {**arch, **config}.items() if name not in free}
+
+
+def _differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+    named = [f'{name}={value!r}' for name, value in theirs.items() if ours and ours.get(name) != value]
+    return f' (of the file: {", ".join(named)})' if named else ''
 
 
 def _shorten(names: list[str], limit: int = 4) -> str:

@@ -166,7 +166,7 @@ def test_what_does_not_fit_is_listed_with_shapes(files):
     report = load_pretrained(deeper, folder / 'official.pth', strict=False)
     assert len(report.mismatched) == 6 and any('layers.2.' in name for name in report.kept)
     wider = make_backbone(arch={**BACKBONE['arch'], 'embed_dims': 48})
-    with pytest.raises(CheckpointError, match=r'set the same architecture in the config\.$'):
+    with pytest.raises(CheckpointError, match=r'architecture in the config \(of the file: embed_dims=24\)\.$'):
         load_pretrained(wider, folder / 'official.pth')  # strict=False would leave nearly everything out
     shallower = make_backbone(arch={**BACKBONE['arch'], 'num_layers': 1})
     with pytest.raises(CheckpointError, match=r'not in the model: layers\.1\.'):
@@ -244,3 +244,11 @@ def test_a_file_without_weights_is_named(tmp_path):
     torch.save({'w': torch.ones(2)}, tmp_path / 'b.pth')
     with pytest.raises(CheckpointError, match='the file has no such part, the model wants cls_token'):
         load_pretrained(make_backbone(), tmp_path / 'b.pth')
+
+
+def test_the_settings_that_a_file_needs_are_named():
+    options = {'pos_embed': None, 'relative_bias': 'per_block', 'qkv_bias': 'qv', 'layer_scale': 0.1}
+    with pytest.raises(CheckpointError, match=r"pos_embed=None, relative_bias='per_block', qkv_bias='qv', layer"):
+        load_pretrained(make_backbone(), make_backbone(**options).state_dict())
+    with pytest.raises(CheckpointError, match=r'\(of the file: num_registers=4\)'):
+        load_pretrained(make_backbone(), make_backbone(num_registers=4).state_dict())
