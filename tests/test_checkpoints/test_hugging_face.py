@@ -12,6 +12,7 @@ import mim_plugin
 from mim_plugin.checkpoints import load_pretrained
 from mim_plugin.checkpoints.convert import convert
 from mim_plugin.checkpoints.formats import hugging_face_folder
+from mim_plugin.checkpoints.matrix import sample
 from mim_plugin.errors import CheckpointError
 from mim_plugin.registry import MODELS
 
@@ -297,6 +298,20 @@ def test_a_folder_without_tensors_is_named(tmp_path):
     (tmp_path / 'config.json').write_text('<html>')
     with pytest.raises(CheckpointError, match='cannot be read'):
         convert(tmp_path, tmp_path / 'ours.pth')
+
+
+@pytest.mark.parametrize('content', ['{"weight_map": ["a"]}', '{}', '[]', '<html>', ''])
+def test_a_damaged_list_of_parts_is_named(tmp_path, content):
+    (tmp_path / 'config.json').write_text('{"model_type": "vit"}')
+    (tmp_path / 'model.safetensors.index.json').write_text(content)
+    with pytest.raises(CheckpointError, match=r'index\.json is no list of files with tensors'):
+        convert(tmp_path, tmp_path / 'ours.pth')
+
+
+def test_another_decode_head_than_theirs_is_refused(tmp_path):
+    torch.save({'state_dict': sample('BEiT, segmentor')}, tmp_path / 'ours.pth')
+    with pytest.raises(CheckpointError, match='The decode head is no UPerNet'):
+        convert(tmp_path / 'ours.pth', tmp_path / 'theirs', to_format='hugging_face')
 
 
 def test_a_file_is_no_target(tmp_path):

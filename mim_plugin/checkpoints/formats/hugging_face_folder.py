@@ -66,7 +66,7 @@ def _tensors(folder: Path) -> State:
         if (folder / name).is_file():
             files = [name]
         elif index.is_file():
-            files = sorted(set(json.loads(index.read_text())['weight_map'].values()))
+            files = _parts(index)
         else:
             continue
         state = {}
@@ -75,6 +75,14 @@ def _tensors(folder: Path) -> State:
             state |= checkpoint.get('state_dict', checkpoint)
         return state
     raise CheckpointError(f'{folder} has a config.json but neither {" nor ".join(TENSOR_FILES)}; download it again.')
+
+
+def _parts(index: Path) -> list[str]:
+    """Names of the files over which the tensors are spread."""
+    try:
+        return sorted(set(map(str, json.loads(index.read_text())['weight_map'].values())))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CheckpointError(f'{index} is no list of files with tensors ({error}); download it again.') from error
 
 
 def _say_what_tensors_do_not(folder: Path, config: Mapping[str, Any]) -> None:
@@ -197,6 +205,11 @@ def _of_beit(state: Mapping[str, Tensor], prefix: str, depth: int) -> dict[str, 
             'use_auxiliary_head': 'auxiliary_head.classifier.weight' in state,
             'auxiliary_num_convs': count(state, r'auxiliary_head\.convs\.'),
         }
+        if 'decode_head.bottleneck.conv.weight' not in state:
+            raise CheckpointError(
+                'The decode head is no UPerNet, the only one of BeitForSemanticSegmentation; convert a file with the '
+                'backbone alone, or to mmseg.'
+            )
         width = len(state['decode_head.bottleneck.conv.weight'])
         if width != len(state[f'{prefix}embeddings.patch_embeddings.projection.weight']):
             raise CheckpointError(
