@@ -73,7 +73,8 @@ def get_model(name: str, pretrained: bool | str | os.PathLike = False, **options
         The model in evaluation mode, with the whole config as ``cfg``.
 
     Raises:
-        ConfigError: There is no such name, or the model cannot be built (its toolbox is missing, an option is wrong).
+        ConfigError: There is no such name, the model cannot be built (its toolbox is missing, an option is wrong), or
+            ``pretrained`` is something else.
         CheckpointError: There are no published weights, or they cannot be fetched, read or do not fit.
     """
     from mim_plugin.apis.config_errors import explain_build_errors, read_config
@@ -87,7 +88,7 @@ def get_model(name: str, pretrained: bool | str | os.PathLike = False, **options
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mim_plugin')), explain_build_errors(cfg):
         model = _build(name, cfg.model, options)
-    if source:
+    if source is not None:
         _load(model, source)
     model.cfg = cfg
     return model.eval()
@@ -105,7 +106,7 @@ def config_path(name: str) -> Path:
     by_folder = {_with_folder(path): path for path in configs.values()}
     if name in by_folder:
         return by_folder[name]
-    alike = sorted(other for other in configs if other.endswith(f'/{name}')) or get_close_matches(name, configs)
+    alike = sorted(other for other in configs if other.endswith(f'/{name}')) or get_close_matches(str(name), configs)
     hint = f'did you mean {" or ".join(alike)}?' if alike else 'mim_plugin.list_models() gives all names.'
     raise ConfigError(f'There is no model {name!r}; {hint}')
 
@@ -168,6 +169,9 @@ def _source(name: str, pretrained: bool | str | os.PathLike) -> str | None:
 
     if pretrained is False or pretrained is None:
         return None
+    if pretrained is not True and (not isinstance(pretrained, (str, os.PathLike)) or not os.fspath(pretrained)):
+        what = repr(pretrained) if isinstance(pretrained, (str, int, float)) else type(pretrained).__name__
+        raise ConfigError(f'pretrained={what} is neither True nor False, and no path or address of a file.')
     source = published_weights(name) if pretrained is True else os.fspath(pretrained)
     if source is None:
         raise CheckpointError(

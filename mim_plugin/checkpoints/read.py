@@ -184,4 +184,13 @@ def use_reader(whose: str = 'mim_plugin') -> None:
     CheckpointLoader.register_scheme(['http://', 'https://'], web, force=True)
 
 
-use_reader(os.environ.get(READER_VARIABLE) or 'mim_plugin')
+def _follow_environment() -> None:
+    """The reader that the variable names. A wrong name is an error when a file is read, not where this is imported."""
+    whose = os.environ.get(READER_VARIABLE) or 'mim_plugin'
+    try:
+        use_reader(whose)
+    except ConfigError:
+        CheckpointLoader.register_scheme(['', 'http://', 'https://'], lambda *_, **__: use_reader(whose), force=True)
+
+
+_follow_environment()

@@ -325,6 +325,17 @@ def test_the_way_back(tmp_path, user_folder, log, readers_restored):  # noqa: F8
         use_reader('torch')
 
 
+def test_a_wrong_name_in_the_variable_is_told_in_one_line(tmp_path, fresh_python):
+    torch.save({'state_dict': {'w': torch.ones(1)}}, tmp_path / 'a.pth')
+    code = (
+        'from mim_plugin.apis.run import run_tool\nfrom mim_plugin.checkpoints import load_pretrained\nimport torch\n'
+        f"raise SystemExit(run_tool(lambda: load_pretrained(torch.nn.Linear(1, 1), {str(tmp_path / 'a.pth')!r})))"
+    )
+    done = fresh_python('-c', code, **{READER_VARIABLE: 'mmengin'})
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: 'mmengin' reads no checkpoints; use mim_plugin or mmengine")
+
+
 def test_the_way_back_by_a_variable(fresh_python):
     code = (
         'import mim_plugin.models\nfrom mmengine.runner.checkpoint import CheckpointLoader as loader\n'

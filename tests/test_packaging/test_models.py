@@ -115,6 +115,12 @@ def test_a_file_of_ones_own(teacher):
         mim_plugin.get_model(SMALL, pretrained='nowhere.pth', **TINY)
 
 
+@pytest.mark.parametrize('pretrained', ['', 1, 3.5, {'w': torch.ones(1)}])
+def test_what_is_no_file_is_refused(pretrained):
+    with pytest.raises(ConfigError, match='is neither True nor False, and no path or address'):
+        mim_plugin.get_model(SMALL, pretrained=pretrained, **TINY)
+
+
 def test_a_published_file_that_is_another(monkeypatch, tmp_path, teacher):
     _, path = teacher
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'cache'))
