@@ -68,6 +68,7 @@ def convert(
     with_training_state: bool = False,
     allow_unsafe: bool = False,
     geometry: Geometry | None = None,
+    num_heads: int | None = None,
 ) -> ConversionReport:
     """Convert a checkpoint between any two families of :mod:`mim_plugin.checkpoints.formats`.
 
@@ -88,7 +89,9 @@ def convert(
             and raise when patch tokens differ by more than 1e-5 of the largest.
         with_training_state: Carry what the file has besides tensors (optimizer, scaler, epoch, ...), as it is.
         allow_unsafe: See :func:`mim_plugin.checkpoints.read_checkpoint`.
-        geometry: Another image size, patch size, number of channels or kind of relative bias.
+        geometry: Another image size, patch size, window size, number of channels or kind of relative bias.
+        num_heads: Heads of attention of a plain transformer. Its parameters do not tell them; without this, they are
+            what the file says, and where it says nothing, heads of 64 channels are assumed.
 
     Returns:
         The report.
@@ -104,7 +107,9 @@ def convert(
         check_hash(src)
     checkpoint = _read(src, from_format, allow_unsafe)
     try:
-        converted = convert_state(checkpoint, from_format, to_format, allow_missing, allow_unused, part, geometry)
+        converted = convert_state(
+            checkpoint, from_format, to_format, allow_missing, allow_unused, part, geometry, num_heads
+        )
     except CheckpointError as error:
         raise CheckpointError(f'{src}: {error}') from error
     done = converted.report
@@ -133,6 +138,7 @@ def convert_state(
     allow_unused: Sequence[str] = (),
     part: str | None = None,
     geometry: Geometry | None = None,
+    num_heads: int | None = None,
 ) -> Converted:
     """Convert what is in a file; see :func:`convert`."""
     if part not in (None, 'teacher', 'student'):
@@ -146,7 +152,7 @@ def convert_state(
     moved = apply_rules((*(geometry or Geometry()).rules(chosen.state, told), Rule('*', '*')), chosen.state)
     grid = _grid_after(geometry, chosen.state, told) if geometry else told
     config, absent = _completed(moved.state, grid)
-    config = with_told_settings(config, checkpoint)
+    config = with_told_settings(config, checkpoint, num_heads)
     stages = [read.steps, chosen.steps, moved.steps]
     if config.get('pos_embed') == 'sincos' and target_format.name != 'mim_plugin':
         moved = apply_rules(learned_positions(config, moved.state), moved.state)

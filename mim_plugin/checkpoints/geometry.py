@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,6 +31,9 @@ class Geometry:
         img_size: Side, or height and width, in pixels: absolute positions are resized by ``position_rule``, tables
             of relative bias along a geometric sequence, as in the published code (rectangles: each axis for itself).
         patch_size: Side of a patch in pixels; the grid follows from both sizes.
+        window_size: Side of the windows of a Swin transformer in cells: their tables are resized as pictures, see
+            :func:`mim_plugin.models.layers.resize_window_table`. If ``img_size`` is given, too, windows are no larger
+            than the map of a stage, as in the backbone.
         in_channels: Channels of the images.
         relative_bias: 'per_block': the table of all blocks is given to each (added to its own); 'shared': the tables
             of all blocks, which must be equal, become one.
@@ -38,6 +42,7 @@ class Geometry:
 
     img_size: Size | None = None
     patch_size: int | None = None
+    window_size: int | None = None
     in_channels: int | None = None
     relative_bias: str | None = None
     position_rule: str = 'size'
@@ -47,15 +52,16 @@ class Geometry:
             raise CheckpointError(f"relative_bias={self.relative_bias!r} is unknown; use 'shared' or 'per_block'.")
         if self.position_rule not in POSITION_RULES:
             raise CheckpointError(f'position_rule={self.position_rule!r} is unknown; use one of {POSITION_RULES}.')
-        for value in (*_pair(self.img_size or 1), self.patch_size or 1, self.in_channels or 1):
-            if value < 1:
+        sizes = (*_pair(self.img_size), self.patch_size, self.window_size, self.in_channels)
+        for value in sizes:
+            if value is not None and value < 1:
                 raise CheckpointError(f'Sizes and channels are at least 1, not {value}.')
 
     def __bool__(self) -> bool:
-        return any((self.img_size, self.patch_size, self.in_channels, self.relative_bias))
+        return any((self.img_size, self.patch_size, self.window_size, self.in_channels, self.relative_bias))
 
     def __str__(self) -> str:
-        names = ('img_size', 'patch_size', 'in_channels', 'relative_bias')
+        names = ('img_size', 'patch_size', 'window_size', 'in_channels', 'relative_bias')
         return ', '.join(f'{name}={getattr(self, name)}' for name in names if getattr(self, name))
 
     def grid(self, config: Mapping[str, Any]) -> tuple[int, int]:
@@ -88,9 +94,9 @@ class Geometry:
         config = backbone_config(backbone, grid)
         rules = [*self._patch_rules(config)]
         if config['type'] == 'MIMSwinTransformer':
-            if self.img_size is not None or self.relative_bias is not None:
-                raise CheckpointError('A Swin transformer has no image size and no other relative bias in its weights.')
-            return rules
+            return rules + self._window_rules(config)
+        if self.window_size is not None:
+            raise CheckpointError('The backbone has no windows, which only a Swin transformer has.')
         if self.relative_bias is not None and config['relative_bias'] is None:
             raise CheckpointError('The backbone has no relative position bias that could be shared or spread.')
         rows, columns = (side // config['patch_size'] for side in _pair(config['img_size']))
@@ -110,6 +116,28 @@ class Geometry:
             ', '.join(words), lambda weight: resize_patches(other_channels(weight, channels), patch), reversible=False
         )
         return [Rule(name, name, change)] if words else []
+
+    def _window_rules(self, config: Mapping[str, Any]) -> list[Rule]:
+        from mim_plugin.models.layers import resize_window_table  # the models import this package
+
+        if self.relative_bias is not None or (self.img_size is not None and self.window_size is None):
+            raise CheckpointError(
+                'A Swin transformer has no image size and no other relative bias in its weights; '
+                'what can be changed is the size of its windows.'
+            )
+        if self.window_size is None:
+            return []
+        side = min(self.grid(config)) if self.img_size is not None else None
+        rules = []
+        for stage in range(len(config['arch']['depths'])):
+            window = self.window_size if side is None else min(self.window_size, max(side >> stage, 1))
+            name = f'stages.{stage}.blocks.*.attn.w_msa.{TABLE}'
+            change = Change(
+                f'table for windows of {window}x{window} (bicubic)', partial(resize_window_table, window=window),
+                reversible=False,
+            )  # fmt: skip
+            rules.append(Rule(name, name, change))
+        return rules
 
     def _position_rules(self, source: tuple[int, int], target: tuple[int, int]) -> list[Rule]:
         from mim_plugin.models.layers import resize_positions  # the models import this package
@@ -213,8 +241,8 @@ def resize_patches(weight: Tensor, side: int) -> Tensor:
     return (weight.double().flatten(2) @ inverse.t()).unflatten(-1, (side, side)).to(weight.dtype)
 
 
-def _pair(size: Size) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else tuple(size)
+def _pair(size: Size | None) -> tuple[int | None, int | None]:
+    return tuple(size) if isinstance(size, Sequence) else (size, size)
 
 
 def _by(grid: tuple[int, int]) -> str:

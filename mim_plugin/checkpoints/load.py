@@ -249,12 +249,14 @@ def _fit(module: nn.Module, wanted: Mapping[str, Tensor], state: State, report: 
 
 def _resize(module: nn.Module, name: str, value: Tensor, target: Tensor) -> Tensor | None:
     """Positions or a table for the model's grid or window; None when the file's are no square or of another width."""
+    from mim_plugin.models.layers import resize_window_table  # the models import this package
+
     if value.ndim != target.ndim or value.shape[-1] != target.shape[-1]:
         return None
     owner = module.get_submodule(name.rpartition('.')[0])
     if name.endswith('w_msa.relative_position_bias_table'):
-        # A row for each offset in a window, which is square: resized like a picture of the offsets.
-        return _resize_positions(value[None], (math.isqrt(len(target)),) * 2, num_prefix=0)[0]
+        square = math.isqrt(len(value)) ** 2 == len(value)
+        return resize_window_table(value.float(), (math.isqrt(len(target)) + 1) // 2) if square else None
     if name.endswith('relative_position_bias_table'):
         return _resize_table(value, getattr(owner, 'window', None))
     if name.endswith('pos_embed'):
@@ -264,15 +266,13 @@ def _resize(module: nn.Module, name: str, value: Tensor, target: Tensor) -> Tens
     return None
 
 
-def _resize_positions(
-    value: Tensor, grid: tuple[int, int] | None, rule: str = 'size', num_prefix: int = 1
-) -> Tensor | None:
+def _resize_positions(value: Tensor, grid: tuple[int, int] | None, rule: str = 'size') -> Tensor | None:
     from mim_plugin.models.layers import resize_positions  # the models import this package
 
-    side = math.isqrt(value.shape[1] - num_prefix)
-    if grid is None or num_prefix + side * side != value.shape[1]:
+    side = math.isqrt(value.shape[1] - 1)
+    if grid is None or side * side != value.shape[1] - 1:
         return None
-    return resize_positions(value.float(), (side, side), grid, rule, num_prefix)
+    return resize_positions(value.float(), (side, side), grid, rule)
 
 
 def _resize_table(value: Tensor, grid: tuple[int, int] | None) -> Tensor | None:

@@ -13,11 +13,14 @@ from torch import Tensor
 
 from mim_plugin.checkpoints.export import model_config_of
 from mim_plugin.checkpoints.formats.traits import first_backbone, fits_grid, is_swin
+from mim_plugin.errors import CheckpointError
 
 __all__ = ['told_grid', 'with_told_settings']
 
 
-def with_told_settings(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+def with_told_settings(
+    config: Mapping[str, Any], checkpoint: Mapping[str, Any], num_heads: int | None = None
+) -> dict[str, Any]:
     """Settings that were inferred from parameters, corrected by what a file says.
 
     Asked are, in this order: the settings in a converted file, the config in an exported file, a training
@@ -26,8 +29,14 @@ def with_told_settings(config: Mapping[str, Any], checkpoint: Mapping[str, Any])
     Args:
         config: Of our backbone, see :func:`mim_plugin.checkpoints.formats.traits.backbone_config`.
         checkpoint: What was read from the file.
+        num_heads: Heads that the caller names, which count more than what the file says.
+
+    Raises:
+        CheckpointError: The backbone cannot have so many heads.
     """
     arch = config.get('arch', {})
+    if num_heads is not None:
+        _check_heads(config, num_heads)
     if not isinstance(arch.get('num_heads'), int):
         return dict(config)
     told = _told(checkpoint)
@@ -36,11 +45,26 @@ def with_told_settings(config: Mapping[str, Any], checkpoint: Mapping[str, Any])
     config = dict(config)
     if told_arch.get('embed_dims') == arch['embed_dims'] and isinstance(told_arch.get('num_heads'), int):
         config['arch'] = {**arch, 'num_heads': told_arch['num_heads']}
+    if num_heads is not None:
+        config['arch'] = {**arch, 'num_heads': num_heads}
     if isinstance(told.get('norm_eps'), float):
         config['norm_eps'] = told['norm_eps']
     if config.get('pos_embed') != 'absolute' and told.get('pos_embed', 'absolute') != 'absolute':
         config['pos_embed'] = told['pos_embed']
     return config
+
+
+def _check_heads(config: Mapping[str, Any], num_heads: int) -> None:
+    arch = config.get('arch', {})
+    heads, dims = arch.get('num_heads'), arch.get('embed_dims')
+    if not isinstance(heads, int):
+        raise CheckpointError(
+            'num_heads is for plain transformers, whose parameters do not tell it; leave it out for this file.'
+        )
+    if config.get('relative_bias') is not None and heads != num_heads:
+        raise CheckpointError(f'The tables of relative bias are those of {heads} heads, not of num_heads={num_heads}.')
+    if num_heads < 1 or dims % num_heads:
+        raise CheckpointError(f'{dims} channels cannot be divided among num_heads={num_heads}.')
 
 
 def told_grid(checkpoint: Mapping[str, Any], ours: Mapping[str, Tensor]) -> tuple[int, int] | None:

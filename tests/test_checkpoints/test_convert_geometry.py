@@ -9,7 +9,7 @@ from mim_plugin.checkpoints.convert import convert_state
 from mim_plugin.checkpoints.geometry import Geometry, other_channels, resize_patches
 from mim_plugin.checkpoints.matrix import sample
 from mim_plugin.errors import CheckpointError
-from mim_plugin.models.layers import resize_bias_table, resize_positions
+from mim_plugin.models.layers import resize_bias_table, resize_positions, resize_window_table
 from mim_plugin.registry import MODELS
 
 TABLE = 'backbone.rel_pos_bias.relative_position_bias_table'
@@ -62,6 +62,42 @@ def test_kinds_of_relative_bias_there_and_back():
             convert_state(state, geometry=Geometry(relative_bias='shared'))
 
 
+@pytest.mark.parametrize(('size', 'sides'), [(None, (8, 8, 8, 8)), (256, (8, 8, 8, 8)), ((128, 256), (8, 8, 8, 4))])
+@pytest.mark.parametrize('kind', ['Swin', 'Swin, student and teacher'])
+def test_windows_of_another_size_are_what_a_model_makes_of_them(kind, size, sides):
+    before, after = converted(kind), converted(kind, window_size=8, img_size=size)
+    assert after.config['img_size'] == 32 * sides[-1] and after.config['window_size'] == 8
+    backbone, loaded = backbone_of(after), MODELS.build(dict(after.config))
+    report = load_pretrained(loaded, before.state, logger=None)
+    assert len(report.resized) == sum(side != 4 for side in (8, 8, *sides[1:]))  # two blocks in the first stage
+    for name, value in loaded.state_dict().items():
+        assert torch.equal(backbone.state_dict()[name], value), name
+    tables = [value for name, value in after.state.items() if name.startswith('backbone.') and 'bias_table' in name]
+    assert [len(table) for table in tables] == [(2 * side - 1) ** 2 for side in (8, *sides)]
+
+
+def test_a_smooth_bias_of_windows_stays():
+    """Of the same place relative to the window's edges."""
+    offsets = torch.linspace(-1, 1, 27)
+    table = torch.stack([offsets[:, None] + 0 * offsets, offsets[:, None] * offsets], -1).flatten(0, 1)
+    for window in (7, 12, 14, 20):
+        found = resize_window_table(table, window).unflatten(0, (2 * window - 1,) * 2)
+        centre = found[window - 1, window - 1]
+        assert centre.abs().max() < 1e-6
+        torch.testing.assert_close(found.flip(0, 1), found * torch.tensor([-1.0, 1.0]), atol=1e-5, rtol=0)
+        assert (found[1:, 0, 0] > found[:-1, 0, 0]).all()
+
+
+@pytest.mark.parametrize('target', ['timm', 'mmdet', 'mmpretrain'])
+def test_a_file_of_other_windows_for_others(target, tmp_path):
+    pytest.importorskip(target)
+    torch.save(sample('Swin'), tmp_path / 'a.pth')
+    sizes = Geometry(window_size=2)
+    done = convert(tmp_path / 'a.pth', tmp_path / 'b.pth', to_format=target, geometry=sizes, verify=True)
+    assert any(target in line and 'agree' in line for line in done.verified)
+    assert 'changed (window_size=2)' in str(done) and 'table for windows of 2x2 (bicubic)' in str(done)
+
+
 @pytest.mark.parametrize('kind', ['ViT', 'Swin'])
 def test_channels(kind):
     size = 128 if kind == 'Swin' else 32
@@ -99,8 +135,14 @@ def test_mistakes():
         ({'relative_bias': 'none'}, "use 'shared' or 'per_block'"),
         ({'position_rule': 'cubic'}, 'use one of'),
         ({'in_channels': -1}, 'at least 1'),
+        ({'img_size': 0}, 'at least 1'),
+        ({'window_size': 4}, 'no windows'),
     ):
         with pytest.raises(CheckpointError, match=message):
             converted('ViT', **sizes)
     with pytest.raises(CheckpointError, match='Swin transformer has no image size'):
         converted('Swin', img_size=256)
+    with pytest.raises(CheckpointError, match='no other relative bias'):
+        converted('Swin', window_size=2, relative_bias='shared')
+    with pytest.raises(CheckpointError, match='no whole number of patches of 4'):
+        converted('Swin', window_size=2, img_size=33)

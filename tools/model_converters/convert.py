@@ -11,6 +11,8 @@ from mim_plugin.checkpoints import convert
 from mim_plugin.checkpoints.geometry import Geometry
 from mim_plugin.errors import ConfigError
 
+SIZES = ('patch_size', 'window_size', 'in_channels', 'relative_bias', 'position_rule')
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     from mim_plugin.checkpoints.formats.registry import FORMATS
@@ -32,9 +34,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--verify', action='store_true', help='compare outputs with those of their classes first')
     parser.add_argument('--with-training-state', action='store_true', help='carry the optimizer and the like')
     parser.add_argument('--allow-unsafe', action='store_true', help='unpickle anything, which may run code in the file')
+    parser.add_argument(
+        '--num-heads', type=int, metavar='N', help='of attention, where a file does not tell [64 channels for each]'
+    )
     sizes = parser.add_argument_group('other sizes', 'what the weights are changed to')
     sizes.add_argument('--img-size', type=int, nargs='+', metavar='N', help='pixels: a side, or height and width')
     sizes.add_argument('--patch-size', type=int, metavar='N', help='pixels')
+    sizes.add_argument('--window-size', type=int, metavar='N', help='cells along a window of a Swin transformer')
     sizes.add_argument('--in-channels', type=int, metavar='N', help='of the images')
     sizes.add_argument('--relative-bias', choices=('shared', 'per_block'), help='one table, or one for each block')
     sizes.add_argument(
@@ -45,7 +51,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = vars(parse_args(argv))
-    sizes = {key: args.pop(key) for key in ('patch_size', 'in_channels', 'relative_bias', 'position_rule')}
+    sizes = {key: args.pop(key) for key in SIZES}
     size = args.pop('img_size')
     if size is not None and len(size) > 2:
         raise ConfigError(f'--img-size takes one or two numbers, not {len(size)}.')

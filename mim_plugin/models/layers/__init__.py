@@ -12,7 +12,7 @@ from mim_plugin.models.layers.relative_bias import (
     relative_position_bias,
     relative_position_index,
 )
-from mim_plugin.models.layers.relative_resize import resize_bias_table
+from mim_plugin.models.layers.relative_resize import resize_bias_table, resize_window_table
 from mim_plugin.models.layers.window_attention import SwinBlock
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     'relative_position_index',
     'resize_bias_table',
     'resize_positions',
+    'resize_window_table',
     'sincos_positions',
 ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from mim_plugin.models.layers.pos_embed import no_autocast
+from mim_plugin.models.layers.pos_embed import no_autocast, resize_positions
 from mim_plugin.models.layers.spline import spline_matrix
 from mim_plugin.models.layers.tensor_cache import tensor_cache
 
-__all__ = ['resize_bias_table']
+__all__ = ['resize_bias_table', 'resize_window_table']
 
 # Limits and end of the search for the ratio, as in BEiT's published code.
 _RATIOS = (1.01, 1.5)
@@ -46,6 +48,22 @@ def resize_bias_table(table: Tensor, source: Grid, target: Grid) -> Tensor:
         offsets = rows @ offsets.flatten(1)  # (2h' - 1, (2w - 1) * heads)
         offsets = columns @ offsets.unflatten(1, (sides[1], -1))  # (2h' - 1, 2w' - 1, heads)
     return torch.cat([offsets.flatten(0, 1).to(table.dtype), table[sides[0] * sides[1] :]])
+
+
+def resize_window_table(table: Tensor, window: int) -> Tensor:
+    """Resample a table of relative position bias for square windows of another side.
+
+    The table is resized like a picture of the offsets, bicubic, as published Swin code does it when it loads.
+
+    Args:
+        table: ``((2s - 1) ** 2, heads)`` of windows of side ``s``.
+        window: The wanted side ``s'`` in cells.
+
+    Returns:
+        ``((2s' - 1) ** 2, heads)``, of the input's type; the input itself when the sides are equal.
+    """
+    source, target = math.isqrt(len(table)), 2 * window - 1
+    return resize_positions(table[None], (source, source), (target, target), num_prefix=0)[0]
 
 
 @tensor_cache
