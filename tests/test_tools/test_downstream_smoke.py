@@ -225,7 +225,7 @@ def test_data_that_cannot_work(data: Path):
         downstream_smoke(options(data))
     labels[0, 0] = 7
     Image.fromarray(labels).save(mask)
-    with pytest.raises(DataError, match=r'neither a class .0 to 2. nor ignored .3, 255., 7 in 1 masks .*1.png .7.'):
+    with pytest.raises(DataError, match=r'neither a class .0 to 2. nor ignored .3, 255., 7 in 1 mask .*1.png .7.'):
         downstream_smoke(options(data))
     path = data / 'coco_mini/annotations/instances_train2017.json'
     content = json.loads(path.read_text())

@@ -9,7 +9,37 @@ from collections.abc import Callable, Sequence
 from mim_plugin.datasets.checks.downloads import how_to_use, link_data_root
 from mim_plugin.datasets.checks.report import Report
 
-__all__ = ['check_download', 'print_report']
+__all__ = ['check_download', 'parse_download_args', 'print_report']
+
+
+def parse_download_args(argv: Sequence[str] | None, title: str, folder: str, place: str) -> argparse.Namespace:
+    """Arguments of a tool for a data set as it is downloaded.
+
+    Args:
+        argv: Arguments of the tool; None: those of the program.
+        title: What is checked.
+        folder: What the user names.
+        place: Where the configs look for the data.
+    """
+    parser = argparse.ArgumentParser(description=f'{title} Nothing is converted. Exit code 1: problems were found.')
+    parser.add_argument('root', metavar='DIR', help=folder)
+    parser.add_argument('--link', action='store_true', help=f'link {place}, where the configs look, to it')
+    parser.add_argument('--workers', type=int, help='processes [one for each core]')
+    return parser.parse_args(argv)
+
+
+def check_download(args: argparse.Namespace, check: Callable[..., Report], place: str) -> None:
+    """Checks a data set as it is downloaded, and links it or tells how to use it.
+
+    Args:
+        args: Those of :func:`parse_download_args`.
+        check: ``(root, workers, progress=...)`` gives the report.
+        place: Where the configs look for the data.
+    """
+    print_report(check(args.root, args.workers, progress=True))
+    if args.link:
+        print(link_data_root(args.root, place))
+    print(how_to_use(args.root, place))
 
 
 def print_report(report: Report) -> None:
@@ -17,26 +47,3 @@ def print_report(report: Report) -> None:
     print(report)
     if report.problems:
         sys.exit(1)
-
-
-def check_download(
-    argv: Sequence[str] | None, title: str, folder: str, check: Callable[..., Report], place: str
-) -> None:
-    """The whole tool for a data set as it is downloaded: checks it, and links or tells how to use it.
-
-    Args:
-        argv: Arguments of the tool; None: those of the program.
-        title: What is checked.
-        folder: What the user names.
-        check: ``(root, workers, progress=...)`` gives the report.
-        place: Where the configs look for the data.
-    """
-    parser = argparse.ArgumentParser(description=f'{title} Nothing is converted. Exit code 1: problems were found.')
-    parser.add_argument('root', metavar='DIR', help=folder)
-    parser.add_argument('--link', action='store_true', help=f'link {place}, where the configs look, to it')
-    parser.add_argument('--workers', type=int, help='processes [one for each core]')
-    args = parser.parse_args(argv)
-    print_report(check(args.root, args.workers, progress=True))
-    if args.link:
-        print(link_data_root(args.root, place))
-    print(how_to_use(args.root, place))
