@@ -1,6 +1,6 @@
 """BEiT, ViT-L/16, fine-tuned on ImageNet-22K at 224 pixels and then on ImageNet-1K at 512, 30 epochs.
 
-Paper        the published model zoo: 88.6 top-1; 88.4 at 384 pixels (quoted)
+Paper        the published model zoo: 88.6 top-1 (quoted)
 Reproduced   not yet run
 Batch        512 = 8 GPUs x 8 x 8 iterations of one step; lr 2e-5
 Values from  the published README's command at 224 pixels, with input_size and model of 512; how the batch was divided

@@ -29,6 +29,7 @@ FINE_TUNING = {
     'beit-ft22k_vit-base-p16_8xb64-coslr-30e_in1k': (512, 30, 5, 2e-5, 0.85, 1e-8, 0.1, None, False),
     'beit-ft22k_vit-base-p16_8xb32-coslr-30e_in1k-384x384': (512, 30, 5, 2e-5, 0.85, 1e-8, 0.1, None, False),
     'beit-ft22k_vit-large-p16_8xb32-coslr-30e_in1k': (512, 30, 5, 2e-5, 0.9, 1e-8, 0.4, None, False),
+    'beit-ft22k_vit-large-p16_8xb16-coslr-30e_in1k-384x384': (512, 30, 5, 2e-5, 0.9, 1e-8, 0.4, None, False),
     'beit-ft22k_vit-large-p16_8xb8-coslr-30e_in1k-512x512': (512, 30, 5, 2e-5, 0.9, 1e-8, 0.4, None, False),
     'ibot_vit-small-p16_8xb128-coslr-200e_in1k': (1024, 200, 20, 1e-3, 0.75, 0.05, 0.1, None, False),
     'ibot_vit-base-p16_8xb128-coslr-100e_in1k': (1024, 100, 20, 1e-3, 0.65, 0.05, 0.2, None, False),
