@@ -55,7 +55,7 @@ def contents_of(checkpoint: Mapping[str, Any], source: str = 'The checkpoint') -
         CheckpointError: There are no tensors in it.
     """
     if ibot.is_official(checkpoint):
-        return _pair(ibot.from_official(checkpoint), 'an official iBOT checkpoint')
+        return _pair(ibot.from_official(checkpoint), f'an official {ibot.method_of(checkpoint)} checkpoint')
     state = state_dict_of(checkpoint, source)
     if any(name.startswith('tokenizer.backbone.') for name in state):
         return _pair(state, 'a training checkpoint')

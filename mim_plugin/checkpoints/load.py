@@ -33,6 +33,8 @@ MAY_KEEP = re.compile(
     r'(^|\.)mask_token$|(^|backbone\.)(ln2|norm[012])\.(weight|bias)$|relative_position_index$|num_batches_tracked$'
 )
 
+_OF_PROTOTYPES = re.compile(r'^(tokenizer\.)?head\.last_layer\.|^loss_module\.center')
+
 
 @dataclass
 class LoadReport:
@@ -333,6 +335,12 @@ def _remedy(state: State, wanted: Mapping[str, Tensor], report: LoadReport, othe
         return (
             'its head was trained for another vocabulary: set model.tokenizer to its tokenizer, or start from its '
             'backbone alone with model.backbone.init_cfg'
+        )
+    elif all(_OF_PROTOTYPES.search(name) for name in report.mismatched):
+        theirs, ours = (len(tensors['head.last_layer.weight_v']) for tensors in (state, wanted))
+        return (
+            f'its heads have {theirs} prototypes, those of the model {ours}: set model.head.out_dim={theirs}, or start '
+            'from its backbone alone with model.backbone.init_cfg'
         )
     elif all('pos_embed ' in name or 'relative_position_bias_table ' in name for name in report.mismatched):
         return 'it was not trained on square images, whose grid could be told: set img_size to what it was trained on'

@@ -252,3 +252,19 @@ def test_the_settings_that_a_file_needs_are_named():
         load_pretrained(make_backbone(), make_backbone(**options).state_dict())
     with pytest.raises(CheckpointError, match=r'\(of the file: num_registers=4\)'):
         load_pretrained(make_backbone(), make_backbone(num_registers=4).state_dict())
+
+
+def test_heads_of_another_size_name_both_ways_out(tmp_path):
+    model = make_ibot(seed=1, head={'out_dim': 24})
+    file = official_file(model, tmp_path / 'full.pth')
+    with pytest.raises(CheckpointError, match='its heads have 24 prototypes, those of the model 16: set model'):
+        load_pretrained(make_ibot(), file)
+    load_pretrained(make_ibot(head={'out_dim': 24}), file)
+    backbone = make_backbone(mask_token=True)
+    report = load_pretrained(backbone, file)  # what model.backbone.init_cfg does
+    assert 'official iBOT' in report.source and report.kept == ['mask_token']
+
+    # DINO's files: no second head, no mask token.
+    content = torch.load(file, weights_only=False)
+    content['student'] = {n: v for n, v in content['student'].items() if 'last_layer2' not in n and 'masked' not in n}
+    assert 'official DINO checkpoint, teacher' in load_pretrained(backbone, content).source

@@ -32,6 +32,7 @@ __all__ = [
     'is_official',
     'is_official_vit',
     'loss_from_official',
+    'method_of',
     'network_from_official',
     'network_to_official',
     'official_name',
@@ -86,6 +87,12 @@ def official_name(name: str) -> str | None:
 def is_official(checkpoint: Mapping) -> bool:
     """Whether a file is a full official checkpoint: a state dict each of student and teacher."""
     return all(isinstance(checkpoint.get(key), Mapping) for key in ('student', 'teacher'))
+
+
+def method_of(checkpoint: Mapping) -> str:
+    """'iBOT' or 'DINO', which hides no patches and has no head for them, of a full official checkpoint."""
+    hides = any(name.endswith('.masked_embed') or '.last_layer2.' in name for name in checkpoint['student'])
+    return 'iBOT' if hides else 'DINO'
 
 
 def is_official_vit(state: Mapping[str, Tensor]) -> bool:
@@ -232,9 +239,16 @@ def rules_of_backbone(state: Mapping[str, Tensor], writing: bool = False) -> Seq
     )
 
 
+_LAST_LAYERS = ('last_layer', 'last_layer2')
 _APART = Change('', lambda a, b: None if torch.equal(a, b) else (a, b))
 _TWICE = Change('one layer for [CLS] and patches, listed twice there', lambda a, _: a, lambda value: (value, value))
-_OLDER = Change('weight norm under its older name', write=None)
+_OLDER = Change('weight norm under its older name', write=None, reversible=False)
+_OLDER_ONCE = Change(
+    'one layer for [CLS] and patches; weight norm under its older name',
+    lambda a, b: a if torch.equal(a, b) else None,
+    None,
+    reversible=False,
+)
 
 
 def rules_of_head(state: Mapping[str, Tensor], twice: bool = True) -> Sequence[Rule]:
@@ -248,11 +262,8 @@ def rules_of_head(state: Mapping[str, Tensor], twice: bool = True) -> Sequence[R
     layers = [(f'last_layer.{kind}', f'last_layer2.{kind}') for kind in ('weight_g', 'weight_v')]
     if not has(state, 'last_layer.weight_v', 'last_layer.parametrizations.weight.original1'):
         layers = [(f'mlp.{last}.{kind}', f'mlp2.{kind}') for kind in ('weight', 'bias')]
-    newer = [
-        Rule(f'{layer}{new}', f'{layer}{old}', _OLDER)
-        for layer in ('last_layer', 'last_layer2')
-        for new, old in WEIGHT_NORM
-    ]
+    newer = [Rule((f'last_layer{new}', f'last_layer2{new}'), f'last_layer{old}', _OLDER_ONCE) for new, old in WEIGHT_NORM]
+    newer += [Rule(f'{layer}{new}', f'{layer}{old}', _OLDER) for new, old in WEIGHT_NORM for layer in _LAST_LAYERS]
     shared = [rule for pair in layers for rule in (Rule(pair, pair, _APART), Rule(pair, pair[0], _TWICE))]
     return (*(shared if twice else ()), *newer, *pairs(HEAD_NAMES))
 
