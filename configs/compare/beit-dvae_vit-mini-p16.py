@@ -1,4 +1,4 @@
-"""BEiT with a dVAE trained on the same images, a ViT of 0.8 million parameters: an arm of the comparison.
+"""BEiT with a dVAE trained on the same images, a ViT of 0.9 million parameters: an arm of the comparison.
 
 Paper        arXiv 2106.08254; its dVAE had seen 250 million images
 Reproduced   docs/compare_methods.md shows what was measured

@@ -1,4 +1,4 @@
-"""BEiT with k-means codes of colours and gradients, a ViT of 0.8 million parameters: an arm of the comparison.
+"""BEiT with k-means codes of colours and gradients, a ViT of 0.9 million parameters: an arm of the comparison.
 
 Paper        none; the method is that of arXiv 2106.08254 with codes that need no network
 Reproduced   docs/compare_methods.md shows what was measured

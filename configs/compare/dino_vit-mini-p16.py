@@ -1,4 +1,4 @@
-"""DINO (iBOT without hidden patches), a ViT of 0.8 million parameters: an arm of the comparison.
+"""DINO (iBOT without hidden patches), a ViT of 0.9 million parameters: an arm of the comparison.
 
 Paper        arXiv 2104.14294; arXiv 2111.07832, Tables 1 and 2, rows "DINO"
 Reproduced   docs/compare_methods.md shows what was measured

@@ -1,4 +1,4 @@
-"""iBOT, a ViT of 0.8 million parameters, minutes of training on a labelled folder: an arm of the comparison.
+"""iBOT, a ViT of 0.9 million parameters, minutes of training on a labelled folder: an arm of the comparison.
 
 Paper        arXiv 2111.07832, Tables 1 and 2 compare it with DINO and BEiT at full size
 Reproduced   docs/compare_methods.md shows what was measured

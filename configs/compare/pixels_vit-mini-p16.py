@@ -1,4 +1,4 @@
-"""Pixel regression with BEiT's masks, a ViT of 0.8 million parameters: an arm of the comparison.
+"""Pixel regression with BEiT's masks, a ViT of 0.9 million parameters: an arm of the comparison.
 
 Paper        arXiv 2106.08254, Table 4, row "- visual tokens"
 Reproduced   docs/compare_methods.md shows what was measured

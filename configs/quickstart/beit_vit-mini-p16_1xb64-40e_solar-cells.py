@@ -1,4 +1,4 @@
-"""BEiT, a ViT of 0.8 million parameters, 40 epochs of 1,836 solar cells: tools/quickstart.sh --method beit.
+"""BEiT, a ViT of 0.9 million parameters, 40 epochs of 1,836 solar cells: tools/quickstart.sh.
 
 The codes are the nearest of 128 centroids of hand-made features (colour and edges of a patch); the quickstart fits
 them to the training images first, in seconds.
@@ -9,7 +9,7 @@ Hardware     2 CPU cores
 Batch        64; lr 2e-3 for this batch
 Differs from the published runs in: network, crops (64 pixels, from 40 % of the area), tokenizer, no colour jitter (the
              cells are grey), short warm-up
-Run          bash tools/quickstart.sh --method beit
+Run          bash tools/quickstart.sh
 """
 
 _base_ = ['../_base_/default_runtime.py', './_base_/vit-mini-p16.py']

@@ -1,12 +1,12 @@
-"""iBOT, a ViT of 0.9 million parameters, 12 epochs of 1,836 solar cells: the pretraining of tools/quickstart.sh.
+"""iBOT, a ViT of 0.9 million parameters, 12 epochs of 1,836 solar cells: tools/quickstart.sh --method ibot.
 
 Paper        none: small enough for two CPU cores; the method is that of arXiv 2111.07832
-Reproduced   README.md shows what the quickstart measured
+Reproduced   docs/quickstart.md shows what was measured
 Hardware     2 CPU cores
 Batch        64; lr 5e-4 for this batch
 Differs from the published runs in: network, head (512 prototypes), crops (64 and 32 pixels), 2 local crops,
              no colour changes (the cells are grey), faster teacher, short warm-ups
-Run          bash tools/quickstart.sh
+Run          bash tools/quickstart.sh --method ibot
 """
 
 _base_ = ['../_base_/default_runtime.py', './_base_/ibot_vit-mini-p16.py']
