@@ -220,6 +220,25 @@ def test_verify_finds_a_wrong_value(tmp_path, monkeypatch):
     assert not (tmp_path / 'b.pth').exists()
 
 
+@pytest.mark.parametrize('newer', [False, True])
+def test_layers_of_the_same_norm_stay_two(newer):
+    """Where norms are frozen, as in most published runs, they alone are equal in the layers of [CLS] and patches."""
+    model = make_ibot(seed=1, head={'shared': False}).state_dict()
+    for name, value in model.items():
+        if name.endswith('weight_g'):
+            value.fill_(1)
+    full = convert_state(model, to_format='ibot')
+    official = {
+        name.replace('.weight_g', '.parametrizations.weight.original0') if newer else name: value
+        for name, value in full.state.items()
+    }
+    if newer:
+        official = {n.replace('.weight_v', '.parametrizations.weight.original1'): v for n, v in official.items()}
+    there = convert_state(official)
+    assert_equal(there.state, model)
+    assert there.report.kind == ('same outputs' if newer else 'lossless')
+
+
 def test_weight_norm_of_newer_torch():
     model = make_ibot(seed=1, head={'shared': False}).state_dict()
     network = {name: value for name, value in model.items() if name.startswith(('backbone.', 'head.'))}

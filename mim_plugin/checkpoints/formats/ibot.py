@@ -240,39 +240,45 @@ def rules_of_backbone(state: Mapping[str, Tensor], writing: bool = False) -> Seq
 
 
 _LAST_LAYERS = ('last_layer', 'last_layer2')
-_APART = Change('', lambda a, b: None if torch.equal(a, b) else (a, b))
-_TWICE = Change('one layer for [CLS] and patches, listed twice there', lambda a, _: a, lambda value: (value, value))
+
+
+def _once(*values: Tensor) -> tuple[Tensor, ...] | None:
+    """The first half of the tensors, if the second is the same: a norm alone may be equal in two layers."""
+    first, second = values[: len(values) // 2], values[len(values) // 2 :]
+    return first if all(map(torch.equal, first, second)) else None
+
+
+_TWICE = Change('one layer for [CLS] and patches, listed twice there', _once, lambda *layer: layer * 2)
 _OLDER = Change('weight norm under its older name', write=None, reversible=False)
 _OLDER_ONCE = Change(
-    'one layer for [CLS] and patches; weight norm under its older name',
-    lambda a, b: a if torch.equal(a, b) else None,
-    None,
-    reversible=False,
+    'one layer for [CLS] and patches; weight norm under its older name', _once, None, reversible=False
 )
 
 
-def rules_of_head(state: Mapping[str, Tensor], twice: bool = True) -> Sequence[Rule]:
+def rules_of_head(state: Mapping[str, Tensor], writing: bool = False, twice: bool = True) -> Sequence[Rule]:
     """Rules for a head without prefix.
 
     Args:
         state: Its names, which are the same on both sides.
+        writing: Which way the rules will be read.
         twice: List the prototypes that [CLS] and patches share under both names.
     """
     last = max((int(m[1]) for name in state if (m := re.fullmatch(r'mlp\.(\d+)\.bias', name))), default=0)
-    layers = [(f'last_layer.{kind}', f'last_layer2.{kind}') for kind in ('weight_g', 'weight_v')]
+    layers, kinds = _LAST_LAYERS, ('.weight_g', '.weight_v')
     if not has(state, 'last_layer.weight_v', 'last_layer.parametrizations.weight.original1'):
-        layers = [(f'mlp.{last}.{kind}', f'mlp2.{kind}') for kind in ('weight', 'bias')]
-    newer = [Rule((f'last_layer{new}', f'last_layer2{new}'), f'last_layer{old}', _OLDER_ONCE) for new, old in WEIGHT_NORM]
-    newer += [Rule(f'{layer}{new}', f'{layer}{old}', _OLDER) for new, old in WEIGHT_NORM for layer in _LAST_LAYERS]
-    shared = [rule for pair in layers for rule in (Rule(pair, pair, _APART), Rule(pair, pair[0], _TWICE))]
-    return (*(shared if twice else ()), *newer, *pairs(HEAD_NAMES))
+        layers, kinds = (f'mlp.{last}', 'mlp2'), ('.weight', '.bias')
+    one, both = (tuple(layer + kind for layer in some for kind in kinds) for some in (layers[:1], layers))
+    newer = tuple(layer + new for layer in _LAST_LAYERS for new, _ in WEIGHT_NORM)
+    shared = () if not twice or (writing and both[-1] in state) else (Rule(both, one, _TWICE),)
+    older = [Rule(f'{layer}{new}', f'{layer}{old}', _OLDER) for new, old in WEIGHT_NORM for layer in _LAST_LAYERS]
+    return (*shared, Rule(newer, one, _OLDER_ONCE), *older, *pairs(HEAD_NAMES))
 
 
 def rules_of_network(state: Mapping[str, Tensor], writing: bool, prefix: str, twice: bool = True) -> Sequence[Rule]:
     """Rules for one network. ``prefix`` is what the backbone has in the file: 'backbone.' or nothing."""
     ours = 'backbone.' if writing else prefix
     backbone = rules_of_backbone(below(state, ours) if ours else state, writing)
-    return (*under(rules_of_head(below(state, 'head.'), twice), 'head.', 'head.'), *under(backbone, prefix))
+    return (*under(rules_of_head(below(state, 'head.'), writing, twice), 'head.', 'head.'), *under(backbone, prefix))
 
 
 UNPLACED = unplaced(
