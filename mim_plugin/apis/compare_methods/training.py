@@ -13,10 +13,10 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mim_plugin.apis.compare_methods.options import IMAGE_SIZE, Setting
-from mim_plugin.apis.long_commands.machine import now, peak_memory, reset_peak_memory
+from mim_plugin.apis.long_commands.machine import now
 from mim_plugin.apis.long_commands.options import find_configs
 from mim_plugin.apis.long_commands.progress import Progress, ProgressHook
-from mim_plugin.apis.long_commands.runs import build_quiet_runner, release, set_epochs
+from mim_plugin.apis.long_commands.runs import build_quiet_runner, release, set_epochs, train_measured
 from mim_plugin.apis.run import prepare_config
 from mim_plugin.errors import ConfigError
 
@@ -155,20 +155,10 @@ def train(
     if lr is not None:
         cfg.optim_wrapper.optimizer.lr = lr
     runner = build_quiet_runner(cfg, folder, seed, ProgressHook(progress, title, FIGURES))
-    reset_peak_memory()
-    begin = now()
     try:
-        runner.train()
-        seconds = now() - begin
+        figures = {'epochs': epochs, **train_measured(runner)}
         scalars = {key: scalar for key, scalar in runner.message_hub.log_scalars.items() if key.startswith('train/')}
-        figures = {
-            'epochs': epochs,
-            'iterations': runner.max_iters,
-            'images': runner.max_iters * cfg.train_dataloader.batch_size,
-            'seconds': round(seconds, 2),
-            'memory_mb': peak_memory(),
-            'logged': {key[6:]: float(f'{value.mean(20):.4g}') for key, value in scalars.items()},
-        }
+        figures['logged'] = {key[6:]: float(f'{value.mean(20):.4g}') for key, value in scalars.items()}
         return Training(runner.model, figures)
     finally:
         release(runner)

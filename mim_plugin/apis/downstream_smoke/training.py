@@ -19,10 +19,9 @@ from mim_plugin.apis.config_errors import read_config
 from mim_plugin.apis.downstream_smoke.data import fit_config
 from mim_plugin.apis.downstream_smoke.options import STARTS, Task
 from mim_plugin.apis.downstream_smoke.predictions import predicted_classes, save_objects
-from mim_plugin.apis.long_commands.machine import now, peak_memory, reset_peak_memory
 from mim_plugin.apis.long_commands.options import find_configs
 from mim_plugin.apis.long_commands.progress import ProgressHook
-from mim_plugin.apis.long_commands.runs import build_quiet_runner, release
+from mim_plugin.apis.long_commands.runs import build_quiet_runner, release, train_measured
 from mim_plugin.apis.run import find_last_checkpoint, prepare_config, test
 from mim_plugin.errors import MIMError
 
@@ -118,18 +117,9 @@ def train(smoke: Smoke, name: str, start: str, seed: int) -> dict:
     title = f'{task.title}, {STARTS[start]}, seed {seed}'
     with _quiet_scope(cfg):
         runner = build_quiet_runner(cfg, folder, seed, ProgressHook(smoke.progress, title, {'loss': 'loss'}), final)
-        reset_peak_memory()
-        begin = now()
         try:
-            runner.train()
-            found = {
-                'metrics': percent(task, final.metrics),
-                'reached': final.reached,
-                'iterations': runner.iter,
-                'images': runner.iter * cfg.train_dataloader.batch_size,
-                'seconds': round(now() - begin, 1),
-                'memory_mb': peak_memory(),
-            }
+            cost = train_measured(runner)
+            found = {'metrics': percent(task, final.metrics), 'reached': final.reached, **cost}
             checkpoint = Path(find_last_checkpoint(folder))
             found |= LOOKS[task.data](runner) if task.data in LOOKS else {}
         finally:

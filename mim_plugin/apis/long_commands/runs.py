@@ -15,9 +15,10 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from mim_plugin.apis.config_errors import explain_build_errors
+from mim_plugin.apis.long_commands.machine import now, peak_memory, reset_peak_memory
 from mim_plugin.apis.run import find_last_checkpoint, prepare_config
 
-__all__ = ['FileLogRunner', 'build_quiet_runner', 'loader_processes', 'release', 'set_epochs']
+__all__ = ['FileLogRunner', 'build_quiet_runner', 'loader_processes', 'release', 'set_epochs', 'train_measured']
 
 # Warnings of mmengine and mmseg about their own code, which no user of a command can act upon.
 NOISE = (
@@ -70,6 +71,27 @@ def build_quiet_runner(cfg: Config, folder: Path, seed: int, *hooks: Hook, keep:
     for hook in hooks:
         runner.register_hook(hook)
     return runner
+
+
+def train_measured(runner: Runner) -> dict[str, float | None]:
+    """Trains.
+
+    Args:
+        runner: With a training loop.
+
+    Returns:
+        What it took: ``iterations``, ``images`` (seen), ``seconds`` and ``memory_mb``, the peak as of
+        :func:`peak_memory`.
+    """
+    reset_peak_memory()
+    begin = now()
+    runner.train()
+    return {
+        'iterations': runner.iter,
+        'images': runner.iter * runner.train_dataloader.batch_size,
+        'seconds': round(now() - begin, 2),
+        'memory_mb': peak_memory(),
+    }
 
 
 def release(runner: Runner) -> None:
