@@ -27,7 +27,8 @@ Run = Callable[[Tensor], Sequence[Tensor]]
 
 def check_target(path: str | os.PathLike, opset: int | None) -> None:
     """Raise a ConfigError if a file of this name cannot be written here; before anything is computed."""
-    suffix = Path(path).suffix
+    path = Path(path)
+    suffix = path.suffix
     if suffix not in ('.onnx', '.pt2'):
         raise ConfigError(f'{path} ends with neither .onnx (ONNX) nor .pt2 (torch.export); name the file accordingly.')
     if suffix == '.pt2' and opset is not None:
@@ -40,6 +41,9 @@ def check_target(path: str | os.PathLike, opset: int | None) -> None:
             f'{path} needs {", ".join(missing)}, which is not installed: pip install -c constraints.txt -e ".[export]" '
             '(or bash tools/setup.sh --extra export; without it .pt2 works).'
         )
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConfigError(f'{path} cannot be written; name a file in a folder where you may write.')
 
 
 def save_graph(
@@ -47,9 +51,10 @@ def save_graph(
     path: str | os.PathLike,
     axes: dict[int, str],
     output_names: Sequence[str],
-    opset: int | None = None,
-) -> None:
-    """Write a program as ONNX or as torch does, by the ending of the name; whole or not at all.
+    opset: int | None,
+    check: Callable[[Path], float],
+) -> float:
+    """Write a program as ONNX or as torch does, by the ending of the name; whole and checked, or not at all.
 
     Args:
         program: The traced graph of one input, ``images``.
@@ -57,26 +62,44 @@ def save_graph(
         axes: Names of the input's dynamic axes.
         output_names: One a result.
         opset: Version of ONNX's operators; None: 18.
+        check: Is given the written file before it gets its place; what it raises keeps it from there.
+
+    Returns:
+        What ``check`` returned.
+
+    Raises:
+        ConfigError: The file cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix='.export_') as folder:
-        unfinished = Path(folder, path.name)
-        with _quiet():
-            if path.suffix == '.pt2':
-                torch.export.save(program, str(unfinished))
-            else:
-                torch.onnx.export(
-                    program,
-                    dynamo=True,
-                    dynamic_shapes=(axes,),
-                    input_names=['images'],
-                    output_names=list(output_names),
-                    opset_version=opset or DEFAULT_OPSET,
-                    verbose=False,
-                ).save(str(unfinished))
-        for file in sorted(Path(folder).iterdir(), reverse=True):  # weights before the graph that names them
-            shutil.move(str(file), str(path.parent / file.name))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix='.export_') as folder:
+            unfinished = Path(folder, path.name)
+            with _quiet():
+                _write(program, unfinished, axes, output_names, opset or DEFAULT_OPSET)
+            checked = check(unfinished)
+            for file in sorted(Path(folder).iterdir(), reverse=True):  # weights before the graph that names them
+                shutil.move(str(file), str(path.parent / file.name))
+    except OSError as error:
+        raise ConfigError(f'{path} cannot be written ({error}); name a file where there is room.') from error
+    return checked
+
+
+def _write(
+    program: torch.export.ExportedProgram, path: Path, axes: dict[int, str], output_names: Sequence[str], opset: int
+) -> None:
+    if path.suffix == '.pt2':
+        torch.export.save(program, str(path))
+        return
+    torch.onnx.export(
+        program,
+        dynamo=True,
+        dynamic_shapes=(axes,),
+        input_names=['images'],
+        output_names=list(output_names),
+        opset_version=opset,
+        verbose=False,
+    ).save(str(path))
 
 
 def load_graph(path: str | os.PathLike) -> Run:

@@ -98,12 +98,39 @@ def test_linear_head_as_a_user_types_it(trained, tmp_path, fresh_python):
     assert line.startswith('model.pt2: images (B, 3, H, W) uint8 RGB, H and W from 64 on -> logits, classes; ')
 
 
-def test_a_file_that_computes_something_else_is_removed(tiny_backbone, tmp_path, monkeypatch):
+def test_a_file_that_computes_something_else_is_not_written(tiny_backbone, tmp_path, monkeypatch):
     cfg, weights = tiny_backbone()
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out/model.pt2').write_bytes(b'the last one')
     monkeypatch.setattr(export, 'TOLERANCE', -1)
-    with pytest.raises(CheckpointError, match='model.pt2 was removed: its results differ from those of the network'):
-        export_graph(cfg, weights, tmp_path / 'model.pt2')
-    assert not (tmp_path / 'model.pt2').exists()
+    with pytest.raises(CheckpointError, match='model.pt2 was not written: its results differ from those of the net'):
+        export_graph(cfg, weights, tmp_path / 'out/model.pt2')
+    assert [path.read_bytes() for path in (tmp_path / 'out').iterdir()] == [b'the last one']
+
+
+def test_a_file_that_its_runtime_does_not_take_is_not_written(tiny_backbone, tmp_path, monkeypatch):
+    cfg, weights = tiny_backbone()
+    monkeypatch.setattr(export, 'load_graph', onnxruntime.InferenceSession)  # of a program of torch
+    with pytest.raises(ConfigError, match='model.pt2 was not written, its runtime does not take it .*--opset'):
+        export_graph(cfg, weights, tmp_path / 'out/model.pt2')
+    assert not list((tmp_path / 'out').iterdir())
+
+
+@pytest.mark.parametrize(('changed', 'expected'), [(0, 0.0), (1, 0.0), (5, float('inf'))])
+def test_classes_are_compared_too(changed, expected):
+    classes = torch.zeros(1, 64, 64, dtype=torch.int64)
+    other = classes.clone()
+    other[0, 0, :changed] = 1
+    assert export._difference(other, classes) == expected
+    assert export._difference(other.int(), classes) == float('inf')
+
+
+@pytest.mark.parametrize('name', ['folder.pt2', 'file/model.pt2', 'file/deep/model.onnx'])
+def test_places_where_nothing_can_be_written(tmp_path, name):
+    (tmp_path / 'folder.pt2').mkdir()
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ConfigError, match='cannot be written; name a file in a folder where you may write'):
+        check_target(tmp_path / name, None)
 
 
 def test_requests_that_cannot_be(trained, tmp_path):
