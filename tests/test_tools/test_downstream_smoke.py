@@ -10,10 +10,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
 
-from mim_plugin.apis.downstream_smoke import SmokeOptions, downstream_smoke, job, training
+from mim_plugin.apis.downstream_smoke import SmokeOptions, downstream_smoke, job, pictures, training
 from mim_plugin.apis.downstream_smoke.data import read_data
 from mim_plugin.apis.downstream_smoke.four_images import choose_four_images
 from mim_plugin.apis.downstream_smoke.options import TASKS
@@ -283,3 +284,16 @@ def test_the_table():
     assert lines[2] == '| classification | accuracy | 32.0 ± 2.8 | 20.0 | 5.0 | 37.0 (x) | 400 | 0:50 | 1, 2 |'
     expected = '| Cascade Mask R-CNN | shipped checkpoint | 41.0 | 35.5 | over 30 | 0.5 | 0.5 | 150 | 5:00 |'
     assert expected in lines and 'detection of dog, cat' in lines[4]
+
+
+def test_captions_of_photos_are_inside_the_picture(data: Path):
+    classes = data / 'imagenet_like/val'
+    paths = sorted(map(str, classes.rglob('*.jpg')))
+    names = sorted(folder.name for folder in classes.iterdir())
+    runs = {'0': {'predicted': dict.fromkeys(paths, 0)}}
+    smoke = SimpleNamespace(data=SimpleNamespace(classes=SimpleNamespace(names=names)), runs=lambda name, start: runs)
+    figure = pictures._photos(smoke, 'classification', ['pretrained', 'random'])
+    FigureCanvasAgg(figure).draw()
+    titles = [panel.title for panel in figure.axes if panel.get_title()]
+    assert len(titles) == len(paths) == 6
+    assert max(title.get_window_extent().y1 for title in titles) < figure.bbox.y1 - 3

@@ -54,9 +54,10 @@ def _photos(smoke: Smoke, name: str, starts: Sequence[str]) -> Figure:
     names = smoke.data.classes.names
     predicted = {STARTS[start]: smoke.runs(name, start)['0']['predicted'] for start in starts}
     paths = list(next(iter(predicted.values())))
-    figure, axes = new_figure(-(-len(paths) // COLUMNS), COLUMNS, panel=2.4, title_space=0.6, aspect=1.05)
+    figure, axes = new_figure(-(-len(paths) // COLUMNS), COLUMNS, panel=2.4, title_space=0.4, aspect=1.05)
     for panel in axes.flat:
         panel.set_axis_off()
+        panel.set_anchor('S')  # what height is left over belongs to the captions
     for panel, path in zip(axes.flat, paths, strict=False):
         truth = Path(path).parent.name
         guesses = {start: names[labels[path]] for start, labels in predicted.items()}
