@@ -239,19 +239,10 @@ def rules_of_backbone(state: Mapping[str, Tensor], writing: bool = False) -> Seq
     )
 
 
-_LAST_LAYERS = ('last_layer', 'last_layer2')
-
-
-def _once(*values: Tensor) -> tuple[Tensor, ...] | None:
-    """The first half of the tensors, if the second is the same: a norm alone may be equal in two layers."""
-    first, second = values[: len(values) // 2], values[len(values) // 2 :]
-    return first if all(map(torch.equal, first, second)) else None
-
-
-_TWICE = Change('one layer for [CLS] and patches, listed twice there', _once, lambda *layer: layer * 2)
+_TWICE = Change('one layer for [CLS] and patches, listed twice there', lambda a, _: a, lambda value: (value, value))
 _OLDER = Change('weight norm under its older name', write=None, reversible=False)
 _OLDER_ONCE = Change(
-    'one layer for [CLS] and patches; weight norm under its older name', _once, None, reversible=False
+    'one layer for [CLS] and patches; weight norm under its older name', lambda a, _: a, None, reversible=False
 )
 
 
@@ -264,14 +255,23 @@ def rules_of_head(state: Mapping[str, Tensor], writing: bool = False, twice: boo
         twice: List the prototypes that [CLS] and patches share under both names.
     """
     last = max((int(m[1]) for name in state if (m := re.fullmatch(r'mlp\.(\d+)\.bias', name))), default=0)
-    layers, kinds = _LAST_LAYERS, ('.weight_g', '.weight_v')
+    first, second = 'last_layer', 'last_layer2'
+    newer, kinds = zip(*WEIGHT_NORM)
+    older = [Rule(f'{layer}{new}', f'{layer}{old}', _OLDER) for new, old in WEIGHT_NORM for layer in (first, second)]
+    once: list[Rule] = []
+    if _is_one(state, first, second, newer):
+        once = [Rule((first + new, second + new), first + old, _OLDER_ONCE) for new, old in WEIGHT_NORM]
     if not has(state, 'last_layer.weight_v', 'last_layer.parametrizations.weight.original1'):
-        layers, kinds = (f'mlp.{last}', 'mlp2'), ('.weight', '.bias')
-    one, both = (tuple(layer + kind for layer in some for kind in kinds) for some in (layers[:1], layers))
-    newer = tuple(layer + new for layer in _LAST_LAYERS for new, _ in WEIGHT_NORM)
-    shared = () if not twice or (writing and both[-1] in state) else (Rule(both, one, _TWICE),)
-    older = [Rule(f'{layer}{new}', f'{layer}{old}', _OLDER) for new, old in WEIGHT_NORM for layer in _LAST_LAYERS]
-    return (*shared, Rule(newer, one, _OLDER_ONCE), *older, *pairs(HEAD_NAMES))
+        first, second, kinds = f'mlp.{last}', 'mlp2', ('.weight', '.bias')
+    if twice and (second + kinds[0] not in state if writing else _is_one(state, first, second, kinds)):
+        once += [Rule((first + kind, second + kind), first + kind, _TWICE) for kind in kinds]
+    return (*once, *older, *pairs(HEAD_NAMES))
+
+
+def _is_one(state: Mapping[str, Tensor], first: str, second: str, kinds: Sequence[str]) -> bool:
+    """Whether two layers are the same in all parts; frozen norms alone are equal in two as well."""
+    parts = [(state.get(first + kind), state.get(second + kind)) for kind in kinds]
+    return all(a is not None and b is not None and torch.equal(a, b) for a, b in parts)
 
 
 def rules_of_network(state: Mapping[str, Tensor], writing: bool, prefix: str, twice: bool = True) -> Sequence[Rule]:
