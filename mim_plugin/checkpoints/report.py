@@ -154,7 +154,22 @@ def rows_of(
         origin = moved
     for step in last:
         add(step, origin)
-    return rows
+    return _gathered(rows)
+
+
+def _gathered(rows: Sequence[Row]) -> list[Row]:
+    """One row for all that was made of the same tensors, so that each of these is in one row."""
+    gathered: dict[object, Row] = {}
+    for i, row in enumerate(rows):
+        key = (row.source, row.state) if row.source else i
+        if (first := gathered.get(key)) is not None:
+            words = '; '.join(dict.fromkeys(filter(None, (first.change, row.change))))
+            pairs = ((getattr(first, part), getattr(row, part)) for part in ('ours', 'target', 'target_shape'))
+            ours, target, shapes = (one + other for one, other in pairs)
+            reversible = first.reversible and row.reversible
+            row = Row(row.source, row.shape, tuple(dict.fromkeys(ours)), target, shapes, words, row.state, reversible)
+        gathered[key] = row
+    return list(gathered.values())
 
 
 def _joined(step: Step, origin: Mapping[str, Step]) -> Step:

@@ -179,6 +179,9 @@ def test_their_segmenter_gives_the_logits_of_ours(transformers, tmp_path):
         ({'num_registers': 2, 'qkv_bias': 'qv'}, 'Dinov2WithRegistersModel'),
         ({'pos_embed': None, 'relative_bias': 'both'}, 'BeitModel'),
         ({'qkv_bias': 'qv', 'layer_scale': 0.1}, 'BeitModel'),
+        ({'mean_pooling': True}, 'BeitModel'),
+        ({'final_norm': 'none'}, 'BeitModel'),
+        ({'pos_embed': None, 'relative_bias': 'shared', 'qkv_bias': None}, 'BeitModel'),
     ],
 )
 def test_ours_become_the_class_that_computes_them(transformers, tmp_path, settings, class_name):
@@ -201,8 +204,7 @@ def test_the_shipped_checkpoint_keeps_its_heads(transformers, tmp_path):
     [
         ({'num_registers': 2, 'pos_embed': None, 'relative_bias': 'shared'}, 'registers and a relative'),
         ({'pos_embed': 'sincos'}, 'no learned positions'),
-        ({'mean_pooling': True}, 'no final norm of its tokens'),
-        ({'pos_embed': None, 'relative_bias': 'shared', 'qkv_bias': None}, 'no bias of queries'),
+        ({'num_registers': 2, 'mean_pooling': True}, 'without a final norm of all tokens'),
     ],
 )
 def test_what_no_class_computes_is_refused(tmp_path, settings, reason):

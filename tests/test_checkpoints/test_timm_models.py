@@ -85,7 +85,8 @@ def test_their_models_become_ours_and_theirs_again(tmp_path, name):
 
 @pytest.mark.parametrize(
     ('settings', 'left'),
-    [({'reg_tokens': 4}, 'reg_token'), ({'qk_norm': True}, 'q_norm'), ({'pre_norm': True}, 'norm_pre')],
+    [({'class_token': False, 'global_pool': 'avg'}, 'no .CLS. token'), ({'qk_norm': True}, 'q_norm'),
+     ({'pre_norm': True}, 'norm_pre')],
 )
 def test_what_ours_does_not_compute_is_refused_by_name(tmp_path, settings, left):
     torch.save(timm.models.vision_transformer.VisionTransformer(**VIT, **settings).state_dict(), tmp_path / 'timm.pth')

@@ -42,11 +42,11 @@ def is_official(state: Mapping[str, Tensor]) -> bool:
     """Whether names are those of an official BEiT model, without prefix.
 
     Its blocks are named like those of timm and iBOT. What tells it: biases for queries and values, a relative
-    position bias, a head of codes, and what iBOT, DeiT and timm name like it: a classifier's layer, and (iBOT) a
-    pyramid in the backbone.
+    position bias, a mask token of this name, a head of codes, and what iBOT, DeiT and timm name like it: a
+    classifier's layer, and (iBOT) a pyramid in the backbone.
     """
     ends = ('.attn.q_bias', 'relative_position_bias_table', _INDEX)
-    heads = ('lm_head.weight', 'head.weight', 'fpn1.0.weight')
+    heads = ('mask_token', 'lm_head.weight', 'head.weight', 'fpn1.0.weight')
     return ibot.is_official_vit(state) and any(name.endswith(ends) or name in heads for name in state)
 
 

@@ -2,45 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mim_plugin.checkpoints.formats.traits import has
+
 __all__ = ['mmdet_class', 'mmpretrain_class', 'mmseg_class', 'timm_outputs', 'toolbox_outputs']
 
-_LN = {'type': 'LN', 'eps': 1e-6}
 Config = Mapping[str, Any]
 
 
-def mmpretrain_class(config: Config) -> nn.Module:
-    """mmpretrain's class, in evaluation mode."""
+def mmpretrain_class(config: Config, state: Mapping[str, Tensor]) -> nn.Module:
+    """mmpretrain's class. Which biases it has is told by the weights."""
     from mmpretrain.models import BEiTViT, SwinTransformer, VisionTransformer
 
     arch, sizes = config['arch'], {key: config[key] for key in ('img_size', 'patch_size')}
     if _is_swin(config):
         return SwinTransformer(
             arch, pad_small_map=True, window_size=config['window_size'], out_indices=config['out_indices'],
-            norm_cfg=_LN, **sizes,
+            **sizes,
         )  # fmt: skip
     sizes |= {'arch': arch, 'in_channels': config['in_channels'], 'out_type': 'featmap'}
     final_norm = not config['mean_pooling'] and config['final_norm'] != 'none'
     if config['relative_bias'] is None:
         return VisionTransformer(
-            layer_scale_init_value=config['layer_scale'], final_norm=final_norm, norm_cfg=_LN,
+            layer_scale_init_value=config['layer_scale'], final_norm=final_norm,
             qkv_bias=config['qkv_bias'] is not None, **sizes,
         )  # fmt: skip
     shared = config['relative_bias'] == 'shared'
     return BEiTViT(
-        layer_scale_init_value=config['layer_scale'], final_norm=final_norm, norm_cfg=_LN,
+        layer_scale_init_value=config['layer_scale'], final_norm=final_norm,
         use_abs_pos_emb=config['pos_embed'] == 'absolute', use_shared_rel_pos_bias=shared,
-        use_rel_pos_bias=not shared, **sizes,
+        use_rel_pos_bias=not shared, bias='qv_bias' if has(state, 'attn.q_bias') else has(state, 'attn.qkv.bias'),
+        **sizes,
     )  # fmt: skip
 
 
-def mmseg_class(config: Config) -> nn.Module:
-    """mmseg's class."""
+def mmseg_class(config: Config, state: Mapping[str, Tensor]) -> nn.Module:
+    """mmseg's class. Which biases it has is told by the weights."""
     from mmseg.models.backbones import BEiT, SwinTransformer, VisionTransformer
 
     if _is_swin(config):
@@ -52,11 +55,11 @@ def mmseg_class(config: Config) -> nn.Module:
     sizes |= {
         'mlp_ratio': _whole(arch['feedforward_channels'] / arch['embed_dims']),
         'final_norm': not config['mean_pooling'] and config['final_norm'] != 'none',
-        'norm_cfg': _LN,
     }
     if config['relative_bias'] is None:
-        return VisionTransformer(patch_bias=True, qkv_bias=config['qkv_bias'] is not None, **sizes)
-    return BEiT(qv_bias=True, init_values=1.0, **sizes)
+        patch_bias = 'patch_embed.projection.bias' in state
+        return VisionTransformer(patch_bias=patch_bias, qkv_bias=has(state, 'attn.attn.in_proj_bias'), **sizes)
+    return BEiT(qv_bias=has(state, 'attn.q_bias'), init_values=1.0, **sizes)
 
 
 def mmdet_class(config: Config) -> nn.Module:
@@ -66,9 +69,10 @@ def mmdet_class(config: Config) -> nn.Module:
     return _dense_swin(SwinTransformer, config)
 
 
-def toolbox_outputs(module: nn.Module, state: Mapping[str, Tensor], images: Tensor) -> Tensor:
+def toolbox_outputs(module: nn.Module, state: Mapping[str, Tensor], config: Config, images: Tensor) -> Tensor:
     """Load strictly and give the last map as tokens (B, N, D)."""
     module.load_state_dict(dict(state), strict=True)
+    _set_eps(module, config)
     module.eval()  # some return nothing
     with torch.no_grad():
         outputs = module(images)
@@ -86,27 +90,33 @@ def timm_outputs(state: Mapping[str, Tensor], config: Config, images: Tensor) ->
         module = SwinTransformer(
             config['img_size'], config['patch_size'], config['in_channels'], num_classes=0,
             embed_dim=arch['embed_dims'], depths=arch['depths'], num_heads=arch['num_heads'],
-            window_size=config['window_size'], mlp_ratio=config['mlp_ratio'], norm_layer=_norm,
+            window_size=config['window_size'], mlp_ratio=config['mlp_ratio'],
         ).eval()  # fmt: skip
     else:
         sizes = {
             'img_size': config['img_size'], 'patch_size': config['patch_size'], 'in_chans': config['in_channels'],
             'embed_dim': arch['embed_dims'], 'depth': arch['num_layers'], 'num_heads': arch['num_heads'],
-            'mlp_ratio': arch['feedforward_channels'] / arch['embed_dims'], 'num_classes': 0, 'norm_layer': _norm,
+            'mlp_ratio': arch['feedforward_channels'] / arch['embed_dims'], 'num_classes': 0,
             'global_pool': 'avg' if config['mean_pooling'] else 'token', 'init_values': config['layer_scale'] or None,
         }  # fmt: skip
         bias = config['relative_bias']
         if bias is None:
-            module = VisionTransformer(qkv_bias=config['qkv_bias'] is not None, **sizes).eval()
+            patches = math.prod(side // config['patch_size'] for side in _sides(config['img_size']))
+            module = VisionTransformer(
+                qkv_bias=has(state, 'attn.qkv.bias'), reg_tokens=config['num_registers'],
+                no_embed_class=state['pos_embed'].shape[1] == patches, final_norm=config['final_norm'] != 'none',
+                **sizes,
+            ).eval()  # fmt: skip
         else:
             module = Beit(
                 use_abs_pos_emb=config['pos_embed'] == 'absolute', use_rel_pos_bias=bias in ('per_block', 'both'),
-                use_shared_rel_pos_bias=bias in ('shared', 'both'), **sizes,
+                use_shared_rel_pos_bias=bias in ('shared', 'both'), qkv_bias=has(state, 'attn.q_bias'), **sizes,
             ).eval()  # fmt: skip
     module.load_state_dict(dict(state), strict=True)
+    _set_eps(module, config)
     with torch.no_grad():
         tokens = module.forward_features(images)
-    return tokens.flatten(1, 2) if _is_swin(config) else tokens[:, 1:]
+    return tokens.flatten(1, 2) if _is_swin(config) else tokens[:, 1 + config['num_registers'] :]
 
 
 def _dense_swin(cls: type[nn.Module], config: Config) -> nn.Module:
@@ -115,8 +125,11 @@ def _dense_swin(cls: type[nn.Module], config: Config) -> nn.Module:
         pretrain_img_size=config['img_size'], embed_dims=arch['embed_dims'], depths=arch['depths'],
         num_heads=arch['num_heads'], window_size=config['window_size'], mlp_ratio=_whole(config['mlp_ratio']),
         patch_size=config['patch_size'], in_channels=config['in_channels'], out_indices=config['out_indices'],
-        norm_cfg=_LN,
     )  # fmt: skip
+
+
+def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
 
 
 def _whole(ratio: float) -> float | int:
@@ -128,5 +141,8 @@ def _is_swin(config: Config) -> bool:
     return config['type'] == 'MIMSwinTransformer'
 
 
-def _norm(width: int, **kwargs: Any) -> nn.LayerNorm:
-    return nn.LayerNorm(width, eps=1e-6)
+def _set_eps(module: nn.Module, config: Config) -> None:
+    """Give all norms the epsilon of ours, which is a setting and no weight; not all of theirs are set from outside."""
+    for part in module.modules():
+        if isinstance(part, nn.LayerNorm):
+            part.eps = config.get('norm_eps', 1e-6)

@@ -27,7 +27,10 @@ NAMES = (
 # In training the blocks stand in groups; their own numbers go on from group to group.
 _CHUNK = re.compile(r'^blocks\.(\d+)\.(?=\d+\.)')
 _ONES = Change('a scale of one added', None, lambda weight: (weight, weight.new_ones(len(weight))), reversible=False)
-_ZEROS = Change('a mask token of zeros added', None, lambda token: (token, torch.zeros_like(token[0])))
+_ZEROS = Change(
+    'a mask token of zeros added', None, lambda token: (token, torch.zeros_like(token[0])), reversible=False
+)
+_CHUNKED = Change('the number of the group left out', write=None, reversible=False)
 _HEADS = Change('a head of pretraining, whose layers ours does not have')
 
 State = dict[str, Tensor]
@@ -98,7 +101,9 @@ def _chunks(backbone: Mapping[str, Tensor]) -> tuple[Rule, ...]:
     """Rules for the blocks of a training checkpoint, which stand in groups there."""
     groups = sorted({match[1] for name in backbone if (match := _CHUNK.match(name))})
     rows = [row for row in NAMES if row[0].startswith('blocks.*.')]
-    return pairs([(theirs.replace('blocks.', f'blocks.{i}.', 1), ours) for i in groups for theirs, ours in rows])
+    return tuple(
+        Rule(theirs.replace('blocks.', f'blocks.{i}.', 1), ours, _CHUNKED) for i in groups for theirs, ours in rows
+    )
 
 
 def _refuse_or_add(backbone: Mapping[str, Tensor]) -> tuple[Rule, ...]:

@@ -70,7 +70,15 @@ _QKV = tuple(f'{_ATTENTION}{part}' for part in ('query', 'key', 'value'))
 _WEIGHTS, _BIASES = tuple(f'{name}.weight' for name in _QKV), tuple(f'{name}.bias' for name in _QKV)
 _ZERO_KEYS = Change('zeros as the bias of the keys', None, lambda q, v: (q, torch.zeros_like(q), v))
 _ONES = Change('a scale of one added', None, lambda weight: (weight, weight.new_ones(len(weight))), reversible=False)
-_NO_MASK_TOKEN = Change('a mask token of zeros added', None, lambda token: (token, torch.zeros_like(token[0])))
+_NO_MASK_TOKEN = Change(
+    'a mask token of zeros added', None, lambda token: (token, torch.zeros_like(token[0])), reversible=False
+)
+_ZERO_BIASES = Change(
+    'zeros as biases of queries and values',
+    None,
+    lambda joined: (*joined.chunk(3), *joined.new_zeros(2, joined.shape[1])),
+    reversible=False,
+)
 _POOLER = Change('a layer with tanh over [CLS], for which ours has no place')
 _TWO_POOLED = Change('its layer reads [CLS] and the mean patch side by side, ours one of them')
 
@@ -80,13 +88,13 @@ State = dict[str, Tensor]
 class HuggingFaceFormat(Format):
     """``BeitModel`` and its three models with a head, ``ViTModel`` (or with a classifier), ``Dinov2Model``.
 
-    When writing, the class follows from the parameters: a relative position bias or one of queries and values needs
-    BEiT, registers or learned scales need DINOv2, all else is ViT.
+    When writing, the class follows from the parameters: a relative position bias, a bias of queries and values alone,
+    or no final norm of all tokens needs BEiT, registers or learned scales need DINOv2, all else is ViT.
     """
 
     name, title, aliases = 'hugging_face', 'Hugging Face BEiT, ViT, DINOv2', ('huggingface', 'hf')
     limits = (
-        'no Swin, no registers beside a relative bias, no norm of the mean patch outside of BEiT; the pooler of '
+        'no Swin, no registers beside a relative bias or without a norm of all tokens; the pooler of '
         'ViTModel, which none of ours has, starts anew (add_pooling_layer=False leaves it out); index i in the '
         'out_indices of BeitForSemanticSegmentation is the output of block i - 2, counted from 0'
     )
@@ -100,7 +108,8 @@ class HuggingFaceFormat(Format):
         """See :class:`Format`."""
         if writing:
             kind = kind_of_ours(below(state, 'backbone.'))
-            prefix = PREFIXES[kind] if any(name in state for name in _OUR_HEADS[kind]) else ''
+            heads = set(_OUR_HEADS[kind]) & state.keys() - set(_without_norm(state))
+            prefix = PREFIXES[kind] if heads else ''
         else:
             kind, prefix = kind_of_theirs(state)
         pretraining = has(state, 'lm_head.weight', 'head.linear.weight') and kind == 'beit'
@@ -113,6 +122,7 @@ class HuggingFaceFormat(Format):
         backbone = below(state, 'backbone.') if writing else below(state, prefix) if prefix else state
         return (
             norm,
+            *unplaced(*_without_norm(state), why='their classifier has a norm before it'),
             *_HEADS[kind],
             *under(_RULES[kind](backbone), prefix),
             *unplaced('backbone.mask_token', why=f'their {kind} has no mask token'),
@@ -171,25 +181,31 @@ def kind_of_ours(backbone: Mapping[str, Tensor]) -> str:
         raise CheckpointError('transformers has no class with registers and a relative position bias.')
     if 'pos_embed' not in backbone and not relative:
         raise CheckpointError('The backbone has no learned positions, without which transformers has no class for it.')
-    if relative or (has(backbone, 'attn.q_bias') and not registers):
-        if not has(backbone, 'attn.q_bias', 'attn.qkv.bias'):
-            raise CheckpointError("The backbone has no bias of queries and values, without which BeitModel can't be.")
+    if not registers and (relative or has(backbone, 'attn.q_bias') or 'ln1.weight' not in backbone):
         return 'beit'
     if 'ln1.weight' not in backbone:
-        raise CheckpointError(
-            'The backbone has no final norm of its tokens, without which transformers has no class for it; '
-            'convert a checkpoint that has one.'
-        )
+        raise CheckpointError('transformers has no class with registers and without a final norm of all tokens.')
     if registers:
         return 'dinov2_with_registers'
     return 'dinov2' if has(backbone, 'attn.gamma1.weight') else 'vit'
 
 
+def _without_norm(ours: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """The classifier of a backbone without any final norm, for which they have no class."""
+    if 'backbone.ln1.weight' in ours or 'backbone.ln2.weight' in ours:
+        return ()
+    return tuple(name for name in ('head.weight', 'head.bias') if name in ours)
+
+
 def _beit(backbone: Mapping[str, Tensor]) -> Sequence[Rule]:
     """Rules without prefix, by either names."""
+    zeros = ()
+    if has(backbone, 'attn.qkv.weight') and not has(backbone, 'attn.q_bias', 'attn.qkv.bias'):  # ours, to be written
+        zeros = (Rule((*_WEIGHTS, _BIASES[0], _BIASES[2]), 'layers.*.attn.qkv.weight', _ZERO_BIASES),)
     return (
         Rule(f'*{INDEX}', (), Change('follows from the size of the table')),
         Rule('embeddings.mask_token', 'mask_token'),
+        *zeros,
         Rule(_WEIGHTS, 'layers.*.attn.qkv.weight', JOINED),
         Rule((_BIASES[0], _BIASES[2]), 'layers.*.attn.qkv.bias', NO_KEY_BIAS),
         *pairs((*STEM_NAMES, *BEIT_NAMES, *BLOCK_NAMES)),

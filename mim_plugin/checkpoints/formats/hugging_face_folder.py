@@ -135,7 +135,12 @@ def config_of(state: Mapping[str, Tensor], kind: str, prefix: str, backbone: Map
         prefix: Of the backbone's names.
         backbone: Settings of our backbone with the same parameters.
     """
-    arch = backbone['arch']
+    arch, size = backbone['arch'], backbone['img_size']
+    if kind == 'beit' and not isinstance(size, int) and size[0] != size[1]:
+        raise CheckpointError(
+            f"The backbone is made for images of {size[0]} by {size[1]} pixels, and transformers' BEiT computes "
+            "something else on rectangles; convert to 'timm' instead."
+        )
     config = {
         'architectures': [_class_name(state, kind)],
         'model_type': kind,
@@ -228,7 +233,7 @@ def outputs(state: State, kind: str, prefix: str, meta: Mapping[str, str], image
         with quiet(transformers):
             # Not a BeitModel of a larger file: behind its tokens stands the norm of the whole model.
             class_name = _class_name(state, kind)
-            pooler = {} if prefix else {'add_pooling_layer': 'pooler.layernorm.weight' in state}
+            pooler = {} if prefix else {'add_pooling_layer': any(name.startswith('pooler.') for name in state)}
             if class_name.startswith('Dinov2'):
                 pooler = {}
             model, info = getattr(transformers, class_name).from_pretrained(folder, output_loading_info=True, **pooler)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mim_plugin.checkpoints.formats import swin
 from mim_plugin.checkpoints.formats.base import SAME, Change, Format, Rule, apply_rules, pairs, under
-from mim_plugin.checkpoints.formats.traits import TABLE, below, has, is_swin
+from mim_plugin.checkpoints.formats.traits import TABLE, below, has, is_swin, swin_windows
 from mim_plugin.checkpoints.formats.vit_rules import (
     INDEX,
     NO_KEY_BIAS,
@@ -39,6 +39,17 @@ _TABLES = table_with_index('layers.*.attn.', 'layers.*.attn.')
 _HEADS = ('head.*', 'patch_head.*', 'loss_module.*')
 _DENSE = ('neck.*', 'decode_head.*', 'auxiliary_head.*')
 _DETECTION = ('rpn_head.*', 'roi_head.*', 'bbox_head.*', 'mask_head.*')
+# What their classes may lack and ours always has, and the reverse.
+_ZERO_BIAS = Change(
+    'a bias of zeros added', lambda weight: (weight, weight.new_zeros(len(weight))), None, reversible=False
+)
+_ZERO_QKV = Change(
+    'zeros as the bias of queries, keys and values', None, lambda weight: (weight, weight.new_zeros(len(weight))),
+    reversible=False,
+)  # fmt: skip
+_OTHER_HEAD = Change(
+    "the layer of VisionTransformerClsHead, which is written as LinearClsHead's", write=None, reversible=False
+)
 _DERIVED = (Rule('data_preprocessor.*', (), Change('follows from the config')),)
 
 State = dict[str, Tensor]
@@ -88,7 +99,8 @@ class MMPretrainFormat(Format):
         backbone = below(state, 'backbone.') or state
         if 'patch_embed.projection.weight' not in backbone:
             return False
-        return has(backbone, '.gamma_1', INDEX) or has(state, 'head.fc.weight', 'head.cls_head.weight')
+        heads = ('head.fc.weight', 'head.layers.head.weight', 'head.cls_head.weight')
+        return has(backbone, '.gamma_1', INDEX) or has(state, *heads)
 
     def rules(self, state: Mapping[str, Tensor], writing: bool = False) -> Sequence[Rule]:
         """See :class:`Format`."""
@@ -96,7 +108,7 @@ class MMPretrainFormat(Format):
         # Both have a mask token in pretraining, and then a head that predicts codes.
         pretraining = has(state, 'head.linear.weight' if writing else 'head.cls_head.weight')
         if is_swin(backbone):
-            rules = _swin(backbone, pretraining)
+            rules = _swin(backbone, writing, pretraining)
         else:
             mask_token = Rule('mask_token', 'mask_token', SAME if pretraining or not writing else Change(write=None))
             rules = (*_mmpretrain_vit(backbone, writing), mask_token)
@@ -108,6 +120,7 @@ class MMPretrainFormat(Format):
             *under(rules, 'backbone.' if prefixed else ''),
             *unplaced('backbone.mask_token', why='their class has no mask token outside of pretraining'),
             *pairs(heads),
+            *(Rule(f'head.layers.head.{kind}', f'head.{kind}', _OTHER_HEAD) for kind in ('weight', 'bias')),
             *unplaced(*_HEADS, *_DENSE, *_DETECTION),
         )
 
@@ -117,7 +130,7 @@ class MMPretrainFormat(Format):
 
         # Not on the way to the map: the norm of the mean patch and the mask token, which other settings have.
         backbone = {name: value for name, value in _bare(state).items() if not name.startswith(('ln2.', 'mask_token'))}
-        return toolbox_outputs(mmpretrain_class(config), backbone, images)
+        return toolbox_outputs(mmpretrain_class(config, backbone), backbone, config, images)
 
 
 class MMSegFormat(Format):
@@ -137,7 +150,7 @@ class MMSegFormat(Format):
     def rules(self, state: Mapping[str, Tensor], writing: bool = False) -> Sequence[Rule]:
         """See :class:`Format`."""
         backbone, prefixed = _backbone(state, writing, ('decode_head.conv_seg.weight',), swin_is_prefixed=True)
-        rules = _swin(backbone) if is_swin(backbone) else _mmseg_vit(backbone, writing)
+        rules = _swin(backbone, writing) if is_swin(backbone) else _mmseg_vit(backbone, writing)
         necks = (('neck.upsample_4x.*', 'neck.levels.0.*'), ('neck.upsample_2x.*', 'neck.levels.1.*'))
         return (
             *_DERIVED,
@@ -151,7 +164,8 @@ class MMSegFormat(Format):
         """See :class:`Format`."""
         from mim_plugin.checkpoints.formats.classes import mmseg_class, toolbox_outputs
 
-        return toolbox_outputs(mmseg_class(config), _bare(state), images)
+        backbone = _bare(state)
+        return toolbox_outputs(mmseg_class(config, backbone), backbone, config, images)
 
 
 class MMDetFormat(Format):
@@ -174,7 +188,7 @@ class MMDetFormat(Format):
             )
         return (
             *_DERIVED,
-            *under(_swin(backbone), 'backbone.' if prefixed else ''),
+            *under(_swin(backbone, writing), 'backbone.' if prefixed else ''),
             *pairs([(name, name) for name in (*_DETECTION, 'neck.*')]),
             *unplaced(*_HEADS, *_DENSE),
         )
@@ -183,7 +197,7 @@ class MMDetFormat(Format):
         """See :class:`Format`."""
         from mim_plugin.checkpoints.formats.classes import mmdet_class, toolbox_outputs
 
-        return toolbox_outputs(mmdet_class(config), _bare(state), images)
+        return toolbox_outputs(mmdet_class(config), _bare(state), config, images)
 
 
 def _backbone(
@@ -199,7 +213,13 @@ def _backbone(
     return below(state, 'backbone.'), any(name in state for name in others) or (swin_is_prefixed and is_swin(state))
 
 
-def _swin(backbone: Mapping[str, Tensor], mask_token: bool = False) -> Sequence[Rule]:
+def _swin(backbone: Mapping[str, Tensor], writing: bool, mask_token: bool = False) -> Sequence[Rule]:
+    windows = swin_windows(backbone) if writing else ()
+    if len(set(windows)) > 1:
+        raise CheckpointError(
+            f'The windows of the stages have {", ".join(map(str, windows))} cells, and in the Swin transformers of the '
+            "toolboxes those of all stages have one size; convert to 'timm' or use MIMSwinTransformer inside theirs."
+        )
     kept = (Rule('mask_token', 'mask_token'),) if mask_token else ()
     return (*kept, *swin.rules_of_toolbox(backbone))
 
@@ -244,10 +264,25 @@ def _mmseg_vit(backbone: Mapping[str, Tensor], writing: bool) -> Sequence[Rule]:
         )
     qkv, proj = 'layers.*.attn.attn.in_proj_', 'layers.*.attn.attn.out_proj'
     return (
+        *_biases_of_mmseg(backbone, writing, qkv, proj),
         *folded_scales(proj, 'layers.*.ffn.layers.1'),
         _zero_keys(f'{qkv}bias'),
         *pairs([(f'{qkv}*', 'layers.*.attn.qkv.*'), (f'{proj}.*', 'layers.*.attn.proj.*')]),
         *_SAME,
+    )
+
+
+def _biases_of_mmseg(backbone: Mapping[str, Tensor], writing: bool, qkv: str, proj: str) -> Sequence[Rule]:
+    """Rules for biases that one side lacks: by default that of the patches there, without one of queries two there."""
+    if writing:
+        if has(backbone, 'attn.q_bias', 'attn.qkv.bias'):
+            return ()
+        return (Rule((f'{qkv}weight', f'{qkv}bias'), 'layers.*.attn.qkv.weight', _ZERO_QKV),)
+    layers = ((proj, 'layers.*.attn.proj'), ('patch_embed.projection', 'patch_embed.projection'))
+    return tuple(
+        Rule(f'{theirs}.weight', (f'{ours}.weight', f'{ours}.bias'), _ZERO_BIAS)
+        for theirs, ours in layers
+        if not has(backbone, f'{theirs.rpartition("*")[2]}.bias')
     )
 
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from mim_plugin.errors import CheckpointError
 
 __all__ = [
-    'TABLE', 'backbone_config', 'below', 'build_backbone', 'count', 'first_backbone', 'fits_grid', 'has', 'is_swin',
+    'TABLE', 'backbone_config', 'below', 'build_backbone', 'count', 'first_backbone', 'fits_grid', 'has', 'is_square',
+    'is_swin', 'swin_windows',
 ]  # fmt: skip
 
 TABLE = 'relative_position_bias_table'
@@ -37,6 +38,12 @@ def count(state: Mapping[str, Tensor], beginning: str) -> int:
 def is_swin(state: Mapping[str, Tensor]) -> bool:
     """Whether there is a Swin backbone, with the prefix ``backbone.`` or without."""
     return any(re.match(r'(tokenizer\.)?(backbone\.)?stages\.\d+\.blocks\.', name) for name in state)
+
+
+def swin_windows(backbone: Mapping[str, Tensor]) -> tuple[int, ...]:
+    """Side of the windows of each stage of a Swin transformer, which is that of the map where the map is smaller."""
+    tables = [backbone.get(f'stages.{i}.blocks.0.attn.w_msa.{TABLE}') for i in range(count(backbone, r'stages\.'))]
+    return tuple((_square(len(table), 'rows of a relative bias') + 1) // 2 for table in tables if table is not None)
 
 
 def first_backbone(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -127,7 +134,7 @@ def _swin(state: Mapping[str, Tensor]) -> dict[str, Any]:
     hidden, projection = state.get(f'{first}ffn.layers.0.0.weight'), state['patch_embed.projection.weight']
     if hidden is None or any(table is None for table in tables):
         raise CheckpointError('The backbone lacks a relative position bias or a feed-forward layer of a first block.')
-    patch, last = projection.shape[-1], (_square(len(tables[-1]), 'rows of a relative bias') + 1) // 2
+    patch, windows = projection.shape[-1], swin_windows(state)
     return {
         'type': 'MIMSwinTransformer',
         'arch': {
@@ -135,10 +142,10 @@ def _swin(state: Mapping[str, Tensor]) -> dict[str, Any]:
             'depths': tuple(count(state, rf'stages\.{i}\.blocks\.') for i in range(stages)),
             'num_heads': tuple(table.shape[1] for table in tables),
         },
-        'img_size': last * patch * 2 ** (stages - 1),  # the last stage has one window of its size
+        'img_size': windows[-1] * patch * 2 ** (stages - 1),  # the last stage has one window of its size
         'patch_size': patch,
         'in_channels': projection.shape[1],
-        'window_size': (_square(len(tables[0]), 'rows of a relative bias') + 1) // 2,
+        'window_size': windows[0],
         'mlp_ratio': hidden.shape[0] / hidden.shape[1],
         'qkv_bias': has(state, 'attn.w_msa.qkv.bias'),
         'mask_token': 'mask_token' in state,
@@ -146,8 +153,12 @@ def _swin(state: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
+def is_square(number: int) -> bool:
+    """Whether so many patches, or offsets, make a square."""
+    return number > 0 and math.isqrt(number) ** 2 == number
+
+
 def _square(number: int, what: str) -> int:
-    side = math.isqrt(max(number, 0))
-    if side * side != number or number == 0:
+    if not is_square(number):
         raise CheckpointError(f'{number} {what} do not belong to a square; only square ones can be told from a file.')
-    return side
+    return math.isqrt(number)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mim_plugin.checkpoints.formats.base import Change, Rule
-from mim_plugin.checkpoints.formats.traits import TABLE, count, has
+from mim_plugin.checkpoints.formats.traits import TABLE, count, has, is_square
 from mim_plugin.errors import CheckpointError
 
 __all__ = [
@@ -74,12 +74,21 @@ def table_with_index(theirs: str, ours: str) -> tuple[Rule, ...]:
         theirs: Beginning of their name, up to the dot.
         ours: Of ours.
     """
-    from mim_plugin.checkpoints.formats.beit import index_of_table  # it imports these rules
-
     return (
-        Rule((theirs + TABLE, theirs + INDEX), ours + TABLE, with_index(index_of_table)),
+        Rule((theirs + TABLE, theirs + INDEX), ours + TABLE, with_index(_index_of_square)),
         Rule(theirs + TABLE, ours + TABLE),
     )
+
+
+def _index_of_square(table: Tensor) -> Tensor:
+    from mim_plugin.checkpoints.formats.beit import index_of_table  # it imports these rules
+
+    if not is_square(len(table) - 3):
+        raise CheckpointError(
+            f'A relative position bias of {len(table)} rows belongs to a rectangle of patches; the index buffer that '
+            "the target has beside it is known here for squares only. Convert to 'timm', which has none."
+        )
+    return index_of_table(table)
 
 
 def spread_tables(ours: Mapping[str, Tensor]) -> tuple[Rule, ...]:
@@ -88,8 +97,6 @@ def spread_tables(ours: Mapping[str, Tensor]) -> tuple[Rule, ...]:
     Args:
         ours: Names of ours that are to be written.
     """
-    from mim_plugin.checkpoints.formats.beit import index_of_table  # it imports these rules
-
     if SHARED_TABLE not in ours:
         return ()
     blocks = range(count(ours, r'layers\.'))
@@ -98,7 +105,7 @@ def spread_tables(ours: Mapping[str, Tensor]) -> tuple[Rule, ...]:
 
     def spread(shared: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
         tables = [table + shared for table in tables] if tables else [shared] * len(blocks)
-        return tuple(part for table in tables for part in (table, index_of_table(table)))
+        return tuple(part for table in tables for part in (table, _index_of_square(table)))
 
     change = Change('the table of all blocks given to each', None, spread, reversible=False)
     return (Rule(theirs, (SHARED_TABLE, *own), change),)
@@ -129,13 +136,18 @@ def unplaced(*names: str, why: str = 'their class has no such part') -> tuple[Ru
     return tuple(Rule((), name, Change(why), loses=True) for name in names)
 
 
-def refuse_unless_standard(ours: Mapping[str, Tensor], family: str) -> None:
+def refuse_unless_standard(ours: Mapping[str, Tensor], family: str, registers: bool = False) -> None:
     """Refuse what the plain transformers of the toolboxes do not compute.
+
+    Args:
+        ours: The backbone under our names, without prefix.
+        family: Their name.
+        registers: Whether they have registers.
 
     Raises:
         CheckpointError: Registers, or no learned positions of any kind.
     """
-    if 'reg_token' in ours:
+    if 'reg_token' in ours and not registers:
         raise CheckpointError(f'The backbone has registers, for which {family} has no place; use ours inside it.')
     if 'pos_embed' not in ours and not has(ours, TABLE):
         raise CheckpointError(
