@@ -45,8 +45,8 @@ def download(address: str, folder: str | os.PathLike | None = None, progress: bo
     target = folder / inner[-1] if hash_in_name(inner[-1]) else folder.joinpath(parts.netloc or 'local', *inner)
     # One process of each machine, because machines need not share the folder.
     if os.environ.get('LOCAL_RANK', '0') == '0' and not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(address, str(target), progress=progress)
         except (OSError, HTTPException) as error:
             raise CheckpointError(

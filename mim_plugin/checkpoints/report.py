@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from mim_plugin.checkpoints.export import unfinished_file
 from mim_plugin.checkpoints.formats.base import Step
 
 __all__ = ['ConversionReport', 'Row', 'rows_of']
@@ -95,8 +96,9 @@ class ConversionReport:
     def save(self, path: str | Path) -> None:
         """Write :meth:`to_json` to a file."""
         path = Path(path).expanduser()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.to_json() + '\n', encoding='utf-8')
+        with unfinished_file(path) as unfinished:
+            unfinished.write_text(self.to_json() + '\n', encoding='utf-8')
+            unfinished.replace(path)
 
     def __str__(self) -> str:
         kind = self.kind + (f' ({self.geometry})' if self.geometry else '')

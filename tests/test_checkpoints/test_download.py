@@ -52,6 +52,12 @@ def test_no_answer(tmp_path, address):
     assert not list(tmp_path.rglob('*.pth'))
 
 
+def test_a_cache_folder_that_cannot_be(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(CheckpointError, match='could not be downloaded .*by hand'):
+        download(publish(tmp_path / 'web', 'a.pth', 1.0), tmp_path / 'file/cache', progress=False)
+
+
 def test_an_address_without_a_file(tmp_path):
     with pytest.raises(CheckpointError, match='names no file'):
         download('https://example.com/', tmp_path)

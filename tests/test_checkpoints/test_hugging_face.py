@@ -317,6 +317,11 @@ def test_another_decode_head_than_theirs_is_refused(tmp_path):
 
 
 def test_a_file_is_no_target(tmp_path):
+    torch.save({'state_dict': sample('ViT')}, tmp_path / 'vit.pth')
+    with pytest.raises(CheckpointError, match=r'vit\.pth/theirs/model\.safetensors cannot be written'):
+        convert(tmp_path / 'vit.pth', tmp_path / 'vit.pth/theirs', to_format='hugging_face')
+    with pytest.raises(CheckpointError, match=r'vit\.pth/report\.json cannot be written'):
+        convert(tmp_path / 'vit.pth', tmp_path / 'b.pth', report=tmp_path / 'vit.pth/report.json')
     torch.save({'state_dict': MODELS.build(dict(OURS)).state_dict()}, tmp_path / 'ours.pth')
     with pytest.raises(CheckpointError, match='is a folder, not a file'):
         convert(tmp_path / 'ours.pth', tmp_path / 'theirs.safetensors', to_format='hugging_face')

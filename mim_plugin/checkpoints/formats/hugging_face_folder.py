@@ -115,15 +115,16 @@ def save(state: State, kind: str, prefix: str, folder: Path, meta: Mapping[str, 
     Raises:
         CheckpointError: The path is that of a file.
     """
-    from mim_plugin.checkpoints.export import write_state  # it reads, too, through this package
+    from mim_plugin.checkpoints.export import unfinished_file, write_state  # it reads, too, through this package
 
     if folder.suffix in ('.pth', '.pt', '.safetensors', '.bin') or folder.is_file():
         raise CheckpointError(f'A model of Hugging Face is a folder, not a file; name one instead of {folder}.')
     config = config_of(state, kind, prefix, json.loads(meta['backbone']))
-    folder.mkdir(parents=True, exist_ok=True)
     # transformers reads only files that say 'pt'.
     write_state({'state_dict': state}, folder / 'model.safetensors', {**meta, 'format': 'pt'})
-    (folder / 'config.json').write_text(json.dumps(config, indent=2, sort_keys=True) + '\n')
+    with unfinished_file(folder / 'config.json') as unfinished:
+        unfinished.write_text(json.dumps(config, indent=2, sort_keys=True) + '\n')
+        unfinished.replace(folder / 'config.json')
 
 
 def config_of(state: Mapping[str, Tensor], kind: str, prefix: str, backbone: Mapping[str, Any]) -> dict[str, Any]:
