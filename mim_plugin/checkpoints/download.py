@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import torch
 from mmengine.dist import barrier
 
+from mim_plugin.checkpoints.kinds import check_whole
 from mim_plugin.errors import CheckpointError
 
 __all__ = ['check_hash', 'download', 'hash_in_name', 'sha256_of']
@@ -35,7 +36,8 @@ def download(address: str, folder: str | os.PathLike | None = None, progress: bo
         The local file.
 
     Raises:
-        CheckpointError: There is no answer, or the file is not the one that its name promises.
+        CheckpointError: There is no answer, or the file is no checkpoint, cut short, or not the one that its name
+            promises.
     """
     folder = Path(folder or os.path.join(torch.hub.get_dir(), 'checkpoints'))
     parts = urlsplit(address)
@@ -45,16 +47,25 @@ def download(address: str, folder: str | os.PathLike | None = None, progress: bo
     target = folder / inner[-1] if hash_in_name(inner[-1]) else folder.joinpath(parts.netloc or 'local', *inner)
     # One process of each machine, because machines need not share the folder.
     if os.environ.get('LOCAL_RANK', '0') == '0' and not target.exists():
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(address, str(target), progress=progress)
-        except (OSError, HTTPException) as error:
-            raise CheckpointError(
-                f'{address} could not be downloaded ({error}); download it by hand and name the file.'
-            ) from error
+        _fetch(address, target, progress)
     barrier()
     check_hash(target)
     return target
+
+
+def _fetch(address: str, target: Path, progress: bool) -> None:
+    """Download a file; an error page, or a file that was cut short, does not stay."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(address, str(target), progress=progress)
+        check_whole(target)
+    except (OSError, HTTPException) as error:
+        raise CheckpointError(
+            f'{address} could not be downloaded ({error}); download it by hand and name the file.'
+        ) from error
+    except CheckpointError as error:
+        target.unlink()
+        raise CheckpointError(f'What {address} gave was not kept: {error}') from error
 
 
 def hash_in_name(name: str | os.PathLike) -> str | None:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mim_plugin.errors import CheckpointError
 
-__all__ = ['check_archive', 'check_claims', 'damaged', 'first_bytes', 'is_safetensors']
+__all__ = ['check_archive', 'check_claims', 'check_whole', 'damaged', 'first_bytes', 'is_safetensors']
 
 # Torch does not compress what it saves, and numbers of a trained network hardly compress.
 _MOST_EXPANSION = 50
@@ -61,6 +62,19 @@ def first_bytes(path: Path) -> bytes:
     if not start.startswith((b'PK', b'\x80')):  # a zip archive or a pickle
         raise damaged(path)
     return start
+
+
+def check_whole(path: Path) -> None:
+    """Raise a CheckpointError if a file is no checkpoint, or one whose end is missing, as far as its form tells."""
+    start = first_bytes(path)
+    if is_safetensors(start):
+        try:
+            with safe_open(path, framework='pt'):
+                return
+        except SafetensorError as error:
+            raise damaged(path) from error
+    if start.startswith(b'PK') and not zipfile.is_zipfile(path):
+        raise damaged(path)
 
 
 def is_safetensors(start: bytes) -> bool:

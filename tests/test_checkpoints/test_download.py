@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from mim_plugin.checkpoints.download import check_hash, download, hash_in_name
 from mim_plugin.errors import CheckpointError
@@ -50,6 +51,20 @@ def test_no_answer(tmp_path, address):
     with pytest.raises(CheckpointError, match=f'{address} could not be downloaded .*by hand'):
         download(address, tmp_path, progress=False)
     assert not list(tmp_path.rglob('*.pth'))
+
+
+@pytest.mark.parametrize('kind', ['zip', 'safetensors', 'web page'])
+def test_what_is_no_whole_checkpoint_is_not_kept(tmp_path, kind):
+    address = publish(tmp_path / 'web', 'a.pth', 1.0)
+    source, good = tmp_path / 'web/a.pth', (tmp_path / 'web/a.pth').read_bytes()
+    if kind == 'safetensors':
+        save_file({'w': torch.ones(99)}, source)
+        good = source.read_bytes()
+    source.write_bytes(b'<html>Busy, try later</html>' if kind == 'web page' else good[:-50])
+    with pytest.raises(CheckpointError, match=rf'What {address} gave was not kept: .*(is a web page|is damaged)'):
+        download(address, tmp_path / 'cache', progress=False)
+    source.write_bytes(good)
+    assert download(address, tmp_path / 'cache', progress=False).read_bytes() == good
 
 
 def test_a_cache_folder_that_cannot_be(tmp_path):
