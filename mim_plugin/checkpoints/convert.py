@@ -115,7 +115,7 @@ def convert(
     done = converted.report
     done.source, done.target, done.carried = str(src), str(dst), with_training_state and bool(done.training_state)
     if verify:
-        converted.report.verified = verified(converted, flat(checkpoint)[0])
+        converted.report.verified = verified(converted, flat(checkpoint)[0], part)
     _write(converted, dst, flat(checkpoint)[1] if with_training_state else {})
     if report is not None:
         done.save(report)

@@ -100,6 +100,8 @@ def format_matrix() -> str:
         found = ['' if target == source else row[target] for target in targets]
         lines.append(f'| {kind} | {source} | {" | ".join(found)} |')
     lines += ['', 'What is lost:', '', *(f'- {mark}: {what}' for what, mark in losses.items())]
+    compared = [f'- {known.name}: {known.parity}' for known in FORMATS]
+    lines += ['', 'What outputs were compared with:', '', *compared]
     lines += ['', 'Why it is refused:', '', *(f'- {reason}' for reason in refused)]
     return '\n'.join(lines)
 

@@ -21,12 +21,13 @@ __all__ = ['verified']
 State = dict[str, Tensor]
 
 
-def verified(converted: Converted, source: State, tolerance: float = 1e-5) -> list[str]:
+def verified(converted: Converted, source: State, part: str | None = None, tolerance: float = 1e-5) -> list[str]:
     """Compare patch tokens of a random image.
 
     Args:
         converted: A conversion.
         source: The tensors of the file.
+        part: 'teacher' or 'student', whichever was taken of a pair; None: both, of which the teacher is compared.
         tolerance: Largest difference, relative to the largest number.
 
     Returns:
@@ -53,7 +54,8 @@ def verified(converted: Converted, source: State, tolerance: float = 1e-5) -> li
         families.insert(0, (converted.source_format, source))
     for family, state in families:
         if family.name != 'mim_plugin':
-            lines.append(_compared(family, _single(state), config, images, expected, tolerance))
+            network = below(state, f'{part or "teacher"}.') or state  # of a file with two
+            lines.append(_compared(family, _single(network), config, images, expected, tolerance))
     return lines
 
 
@@ -88,7 +90,8 @@ def _compared(
             f'patch tokens of {family.title} differ from ours by {difference:.1e} of the largest, more than '
             f'{tolerance:.0e}; nothing was written.'
         )
-    return f'patch tokens of {family.title} agree with ours within {difference:.1e} of the largest'
+    by = f', computed by {family.compared_by},' if family.compared_by else ''
+    return f'patch tokens of {family.title}{by} agree with ours within {difference:.1e} of the largest'
 
 
 def _single(state: State) -> State:

@@ -195,6 +195,8 @@ class Format:
         title: What it is, in words.
         aliases: Other names of it.
         limits: What it cannot express, in words, for the documentation.
+        parity: What its outputs were compared with, in words, for the documentation; 'names only': with nothing.
+        compared_by: Whose class computes :meth:`outputs`, where it is another's.
         writable: Whether anything can be converted to it.
         holds_pair: Whether a file may hold two networks, student and teacher. If not, one is chosen before writing.
     """
@@ -203,6 +205,8 @@ class Format:
     title: str = ''
     aliases: Names = ()
     limits: str = ''
+    parity: str = 'its own classes, with random weights'
+    compared_by: str = ''
     writable: bool = True
     holds_pair: bool = False
 

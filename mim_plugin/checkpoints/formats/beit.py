@@ -132,6 +132,7 @@ class BEiTFormat(Format):
     """Pretraining, fine-tuned and segmentation files of the published code."""
 
     name, title = 'beit', 'BEiT (official)'
+    compared_by, parity = "timm's class", "the published code (stored results); with `--verify` timm's class"
     limits = 'no registers, no Swin, no teacher'
 
     def recognises(self, state: Mapping[str, Tensor]) -> bool:
@@ -154,6 +155,12 @@ class BEiTFormat(Format):
             *pairs([(name, name) for name in _SEGMENTER]),
             *unplaced('head.*', 'patch_head.*', 'loss_module.*', 'neck.*', why='published models have no such part'),
         )
+
+    def outputs(self, state: State, config: Mapping[str, Any], images: Tensor) -> Tensor:
+        """See :class:`Format`."""
+        from mim_plugin.checkpoints.formats.classes import published_outputs
+
+        return published_outputs(below(state, 'backbone.') or state, config, images)
 
     def nested(self, state: State) -> dict[str, Any]:
         """``model``, or for a segmenter ``state_dict``, as in the published files."""

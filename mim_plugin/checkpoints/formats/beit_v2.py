@@ -21,6 +21,7 @@ class BEiTv2Format(BEiTFormat):
     """Pretraining files. Fine-tuned ones and segmenters have exactly the names of BEiT's."""
 
     name, title = 'beit_v2', 'BEiT v2 (official)'
+    parity = 'pretraining: names only; fine-tuned: as beit'
     limits = f'{BEiTFormat.limits}, no layers that pretrain [CLS], no VQ-KD tokenizer'
 
     def recognises(self, state: Mapping[str, Tensor]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from mim_plugin.checkpoints.formats.traits import has
 
-__all__ = ['mmdet_class', 'mmpretrain_class', 'mmseg_class', 'timm_outputs', 'toolbox_outputs']
+__all__ = ['mmdet_class', 'mmpretrain_class', 'mmseg_class', 'published_outputs', 'timm_outputs', 'toolbox_outputs']
 
 Config = Mapping[str, Any]
 
@@ -117,6 +118,38 @@ def timm_outputs(state: Mapping[str, Tensor], config: Config, images: Tensor) ->
     with torch.no_grad():
         tokens = module.forward_features(images)
     return tokens.flatten(1, 2) if _is_swin(config) else tokens[:, 1 + config['num_registers'] :]
+
+
+# Names in published files that timm's differ from: scales, and mergings, which timm counts to the stage after them.
+_RENAMED = (
+    (re.compile(r'\.gamma_([12])$'), lambda match: f'.ls{match[1]}.gamma'),
+    (re.compile(r'^layers\.(\d+)\.downsample'), lambda match: f'layers.{int(match[1]) + 1}.downsample'),
+)
+_OF_BACKBONE = re.compile(r'(cls_token|pos_embed|patch_embed|rel_pos_bias|blocks|layers|norm|fc_norm)\b')
+
+
+def published_outputs(state: Mapping[str, Tensor], config: Config, images: Tensor) -> Tensor:
+    """Patch tokens of timm's class with the weights of a published iBOT, DINO or BEiT backbone.
+
+    timm wrote its classes for these files, under their names but for a few. The published code itself is no package.
+
+    Args:
+        state: Names of a backbone without prefix; what is not of the backbone is left out.
+        config: Settings of our backbone with the same architecture.
+        images: (B, C, H, W).
+
+    Raises:
+        NotImplementedError: timm has no class for it.
+    """
+    beit = not _is_swin(config) and config['relative_bias'] is not None
+    if beit and config['final_norm'] == 'none':
+        raise NotImplementedError("timm's BEiT, which could be compared, always has a final norm")
+    if not (_is_swin(config) or beit) and (config['pos_embed'] is None or has(state, 'attn.q_bias')):
+        raise NotImplementedError('timm has no class that computes the same')
+    theirs = {n: v for n, v in state.items() if _OF_BACKBONE.match(n) and not n.endswith('relative_position_index')}
+    for pattern, new in () if beit else _RENAMED:
+        theirs = {pattern.sub(new, name): value for name, value in theirs.items()}
+    return timm_outputs(theirs, config, images)
 
 
 def _dense_swin(cls: type[nn.Module], config: Config) -> nn.Module:

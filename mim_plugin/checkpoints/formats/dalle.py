@@ -21,6 +21,7 @@ class DALLEFormat(Format):
     """``encoder.pkl`` and ``decoder.pkl``. They become a file of tensors, which the tokenizers read as well."""
 
     name, title = 'dalle', "DALL-E's encoder.pkl and decoder.pkl"
+    parity = 'the published code (stored results)'
     limits = 'read, not written'
     writable = False
 

@@ -40,6 +40,7 @@ class DINOv2Format(Format):
     """Bare backbones, and the teacher of a training checkpoint without its heads."""
 
     name, title = 'dinov2', 'DINOv2 (official)'
+    compared_by, parity = "timm's class", "timm's class"
     limits = 'no SwiGLU (ViT-g), no relative bias, no heads, no norm of the mean patch'
 
     def recognises(self, state: Mapping[str, Tensor]) -> bool:

@@ -291,6 +291,7 @@ class IBOTFormat(Format):
     """Full files (student, teacher and centres), single networks, bare backbones."""
 
     name, title = 'ibot', 'iBOT (official), DINO backbone'
+    compared_by, parity = "timm's class", "the published code (stored results); with `--verify` timm's class"
     limits = 'no relative position bias in a plain transformer, no registers'
     holds_pair = True
     twice = True
@@ -318,6 +319,12 @@ class IBOTFormat(Format):
             *UNPLACED,
         )
 
+    def outputs(self, state: State, config: Mapping[str, Any], images: Tensor) -> Tensor:
+        """See :class:`Format`."""
+        from mim_plugin.checkpoints.formats.classes import published_outputs
+
+        return published_outputs(below(state, 'backbone.') or state, config, images)
+
     def nested(self, state: State) -> dict[str, Any]:
         """Both networks under their keys; one network as ``state_dict``, as in the published backbone files."""
         if not _is_pair(state):
@@ -333,6 +340,7 @@ class DINOFormat(IBOTFormat):
     """The full files of DINO: a head for [CLS] alone. Its bare backbones have iBOT's names."""
 
     name, title = 'dino', 'DINO (official, full file)'
+    parity = "backbone: timm's class; head and centre: names only"
     limits = f'{IBOTFormat.limits}, no head for patches, no Swin, two networks only'
     twice = False
 

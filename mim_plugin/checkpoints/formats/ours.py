@@ -29,6 +29,7 @@ class OursFormat(Format):
     """Training checkpoints, exported networks, bare backbones."""
 
     name, title, aliases = 'mim_plugin', 'mim_plugin', ('ours',)
+    parity = 'all others are compared with it'
     holds_pair = True
 
     def recognises(self, state: Mapping[str, Tensor]) -> bool:
