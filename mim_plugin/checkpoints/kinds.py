@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +40,8 @@ def first_bytes(path: Path) -> bytes:
     """
     if path.is_dir():
         raise CheckpointError(f'{path} is a folder; name the checkpoint file in it.')
+    if path.exists() and not path.is_file():  # to read a pipe would not end
+        raise CheckpointError(f'{path} is a pipe or a device, not a file; name the checkpoint file.')
     try:
         with path.open('rb') as file:
             start = file.read(512)
@@ -55,10 +58,7 @@ def first_bytes(path: Path) -> bytes:
         if start.startswith(beginning):
             raise CheckpointError(f'{path} {what}.')
     if start[257:262] == b'ustar':
-        raise CheckpointError(
-            f'{path} is a tar archive: unpack it and name the checkpoint inside; if a torch before 0.2 saved it, '
-            'save it anew.'
-        )
+        raise _tar(path)
     if not start.startswith((b'PK', b'\x80')):  # a zip archive or a pickle
         raise damaged(path)
     return start
@@ -114,16 +114,21 @@ def check_archive(path: Path, start: bytes) -> None:
         start: Its :func:`first_bytes`.
 
     Raises:
-        CheckpointError: It holds a program or no pickle of torch, or next to nothing that unpacks to a lot.
+        CheckpointError: It is damaged, holds a program or no pickle of torch, or next to nothing that unpacks to a lot.
     """
-    if not zipfile.is_zipfile(path):
+    if not start.startswith(b'PK'):
+        if tarfile.is_tarfile(path):  # before torch 2.6 its safe reader was none for these (CVE-2025-32434)
+            raise _tar(path)
         return
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except Exception as error:  # noqa: BLE001  of a forged table of contents several types come
+        raise damaged(path) from error
     names = {entry.filename.rpartition('/')[2] for entry in entries}
     if 'constants.pkl' in names:
         raise CheckpointError(f'{path} is a TorchScript program, not a checkpoint; save its state_dict() instead.')
-    if start.startswith(b'PK') and 'data.pkl' not in names:
+    if 'data.pkl' not in names:
         raise CheckpointError(
             f'{path} is a zip archive that torch did not write (it holds {", ".join(sorted(names)[:3])}); '
             'unpack it and name the checkpoint inside, or check the path.'
@@ -134,6 +139,12 @@ def check_archive(path: Path, start: bytes) -> None:
             f'{path} ({size:,} bytes) would unpack to {unpacked:,} bytes, as no weights do; '
             'do not use it, and download the file again from where it was published.'
         )
+
+
+def _tar(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f'{path} is a tar archive: unpack it and name the checkpoint inside; if a torch before 0.2 saved it, save it anew.'
+    )
 
 
 def check_claims(path: Path, content: Any) -> None:

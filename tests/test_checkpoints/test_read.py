@@ -1,8 +1,10 @@
 import argparse
+import contextlib
 import fractions
 import os
 import pathlib
 import pickle
+import tarfile
 import zipfile
 
 import numpy as np
@@ -169,6 +171,31 @@ def test_lists_within_themselves_end(tmp_path):
     content['list'].append(content)
     torch.save(content, tmp_path / 'a.pth')
     assert read_checkpoint(tmp_path / 'a.pth')['w'].sum() == 2
+
+
+def test_a_tar_archive_that_begins_like_a_pickle(tmp_path):
+    content = bytearray(tarfile.TarInfo('x').tobuf(tarfile.USTAR_FORMAT))
+    content[0], content[257:265] = 0x80, bytes(8)  # the oldest form has no magic word
+    content[148:156] = b' ' * 8
+    content[148:156] = b'%06o\0 ' % sum(content)
+    (tmp_path / 'a.pth').write_bytes(bytes(content) + bytes(1024))
+    with pytest.raises(CheckpointError, match='a tar archive: unpack it'):
+        read_checkpoint(tmp_path / 'a.pth')
+
+
+def test_a_zip_archive_with_a_forged_table_is_called_damaged(tmp_path):
+    torch.save({'w': torch.ones(2)}, tmp_path / 'a.pth')
+    content = (tmp_path / 'a.pth').read_bytes()
+    for at in range(content.index(b'PK\x01\x02'), len(content), 7):
+        (tmp_path / 'b.pth').write_bytes(content[:at] + b'\xff\xff' + content[at + 2 :])
+        with contextlib.suppress(CheckpointError):  # some bytes of it do not matter
+            read_checkpoint(tmp_path / 'b.pth')
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match='is a pipe or a device'):
+        read_checkpoint(tmp_path / 'a.pth')
 
 
 def test_missing_files_and_folders(tmp_path):
