@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
-from mim_plugin.checkpoints.formats import beit, ibot, swin
+from mim_plugin.checkpoints.formats import ibot
 from mim_plugin.checkpoints.formats.base import apply_rules
-from mim_plugin.checkpoints.formats.registry import FORMATS
+from mim_plugin.checkpoints.formats.registry import FORMATS, by_name
+from mim_plugin.checkpoints.formats.traits import below
 from mim_plugin.errors import CheckpointError
 
-__all__ = ['Contents', 'contents_of', 'state_dict_of']
+__all__ = ['Contents', 'contents_of', 'flat', 'network_of', 'state_dict_of']
 
 State = dict[str, Tensor]
+TRAINING_STATE = 'training_state'
+OURS = by_name('mim_plugin')
 
 
 @dataclass
@@ -54,15 +58,74 @@ def contents_of(checkpoint: Mapping[str, Any], source: str = 'The checkpoint') -
     Raises:
         CheckpointError: There are no tensors in it.
     """
-    if ibot.is_official(checkpoint):
-        return _pair(ibot.from_official(checkpoint), f'an official {ibot.method_of(checkpoint)} checkpoint')
-    state = state_dict_of(checkpoint, source)
-    if any(name.startswith('tokenizer.backbone.') for name in state):
-        return _pair(state, 'a training checkpoint')
-    loss = _below(state, 'loss_module.')
-    network = {name: value for name, value in state.items() if not name.startswith('loss_module.')}
-    network, origin = _by_rules(network) or _one_network(network)
-    return Contents(origin, network, network, loss, is_pair=False)
+    state, _ = flat(checkpoint, source)
+    network, origin = network_of(state)
+    if not any(name.startswith('tokenizer.backbone.') for name in network):
+        student = {name: value for name, value in network.items() if not name.startswith('loss_module.')}
+        return Contents(origin, student, student, below(network, 'loss_module.'), is_pair=False)
+    official = ibot.is_official(checkpoint)
+    origin = f'an official {ibot.method_of(checkpoint)} checkpoint' if official else 'a training checkpoint'
+    teacher, loss = below(network, 'tokenizer.'), below(network, 'loss_module.')
+    student = {name: value for name, value in network.items() if not name.startswith(('tokenizer.', 'loss_module.'))}
+    return Contents(origin, teacher, student, loss)
+
+
+def network_of(state: Mapping[str, Tensor]) -> tuple[State, str]:
+    """Convert flat names of any family to ours; those that it does not know are kept, so that a load can name them.
+
+    Args:
+        state: See :func:`flat`.
+
+    Returns:
+        Our names, with the prefix ``backbone.``, and what the file is, in words.
+    """
+    # Index buffers follow from the size of the model, which may be another than that of the file.
+    state = {name: value for name, value in state.items() if not name.endswith('relative_position_index')}
+    known = next((known for known in FORMATS if known.recognises(state)), None)
+    applied = apply_rules(known.rules(state) if known else ibot.rules_of_head(state), state)
+    bare = any(name.startswith('backbone.') for name in applied.state) and not any(map(_PREFIX.match, state))
+    kept = {_kept(name, bare): state[name] for name in applied.left}
+    return applied.state | kept, 'one network' if known is None or known is OURS else f'a file of {known.title}'
+
+
+_PREFIX = re.compile(r'(student\.|teacher\.|tokenizer\.)?backbone\.')
+_PARTS = {'student.': '', 'teacher.': 'tokenizer.', 'ibot_loss.': 'loss_module.', 'dino_loss.': 'loss_module.'}
+
+
+def _kept(name: str, bare: bool) -> str:
+    """A name that no rule knows, in its place among ours."""
+    for theirs, ours in _PARTS.items():
+        if name.startswith(theirs):
+            return ours + name.removeprefix(theirs)
+    return f'backbone.{name}' if bare and not name.startswith('head.') else name
+
+
+def flat(checkpoint: Mapping[str, Any], source: str = 'The checkpoint') -> tuple[State, dict[str, Any]]:
+    """The tensors of a file by names without ``module.``, and its other entries.
+
+    The networks of a full file stand below ``student.`` and ``teacher.``, its centres below ``ibot_loss.``.
+    """
+    others = {key: value for key, value in checkpoint.items() if not isinstance(value, Tensor)}
+    if not _of_training(others.get('meta')):
+        others.pop('meta', None)
+    if not ibot.is_official(checkpoint):
+        state = state_dict_of(checkpoint, source)
+        for key in ('state_dict', 'model', 'module', 'teacher', 'student'):
+            if isinstance(others.get(key), Mapping):
+                del others[key]
+                break
+    else:
+        state = {}
+        for key in ('student', 'teacher', 'ibot_loss', 'dino_loss'):
+            tensors = others.pop(key, None) or {}
+            state |= {f'{key}.{name.removeprefix("module.")}': tensor for name, tensor in tensors.items()}
+    carried = others.pop(TRAINING_STATE, {})
+    return state, {**others, **carried}
+
+
+def _of_training(meta: Any) -> bool:
+    """Whether a table is mmengine's of a training (epoch, classes, ...), and not one of strings about the file."""
+    return isinstance(meta, Mapping) and any(not isinstance(value, str) for value in meta.values())
 
 
 def state_dict_of(checkpoint: Mapping[str, Any], source: str = 'The checkpoint') -> State:
@@ -80,46 +143,3 @@ def state_dict_of(checkpoint: Mapping[str, Any], source: str = 'The checkpoint')
     if all(name.startswith('module.') for name in state):
         return {name.removeprefix('module.'): value for name, value in state.items()}
     return state
-
-
-def _pair(state: State, origin: str) -> Contents:
-    teacher, loss = _below(state, 'tokenizer.'), _below(state, 'loss_module.')
-    student = {name: value for name, value in state.items() if not name.startswith(('tokenizer.', 'loss_module.'))}
-    return Contents(origin, teacher, student, loss)
-
-
-def _by_rules(state: State) -> tuple[State, str] | None:
-    """A network of one of the families that only their rules know; names that these do not know are kept."""
-    known = next((known for known in FORMATS if known.recognises(state)), None)
-    if known is None or known.name in _BELOW:
-        return None
-    state = {name: value for name, value in state.items() if not name.endswith('relative_position_index')}
-    applied = apply_rules(known.rules(state), state)
-    return {**applied.state, **{name: state[name] for name in applied.left}}, f'a file of {known.title}'
-
-
-# Read below: their tables there know more layouts, such as heads and backbones without prefix.
-_BELOW = ('dino', 'ibot', 'beit', 'mmdet', 'mim_plugin')
-
-
-def _one_network(state: State) -> tuple[State, str]:
-    backbone = _below(state, 'backbone.')
-    if beit.is_official(state) or beit.is_official(backbone):
-        return beit.from_official(state), 'a network with BEiT names'
-    if ibot.is_official_vit(backbone) or swin.is_official(backbone):
-        return ibot.network_from_official(state), 'a network with timm names'
-    if swin.is_ours(backbone) or swin.is_ours(state):
-        state = swin.without_buffers(state)
-    if backbone:
-        return state, 'one network'
-    if ibot.is_official_vit(state) or swin.is_official(state):
-        state, origin = ibot.backbone_from_official(state), 'a backbone with timm names'
-    else:
-        state, origin = ibot.head_from_official(state), 'one network'
-    if any(name.startswith('patch_embed.') for name in state):
-        state = {name if name.startswith('head.') else f'backbone.{name}': value for name, value in state.items()}
-    return state, origin
-
-
-def _below(state: Mapping[str, Tensor], prefix: str) -> State:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -13,10 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mim_plugin.checkpoints.contents import state_dict_of
+from mim_plugin.checkpoints.contents import flat
 from mim_plugin.checkpoints.download import check_hash
 from mim_plugin.checkpoints.export import write_state
-from mim_plugin.checkpoints.formats import ibot
 from mim_plugin.checkpoints.formats.base import Applied, Change, Format, Rule, Step, apply_rules
 from mim_plugin.checkpoints.formats.registry import by_name, format_of, format_of_folder
 from mim_plugin.checkpoints.formats.traits import TABLE, backbone_config, below, build_backbone, has, is_swin
@@ -28,10 +27,9 @@ from mim_plugin.checkpoints.verify import verified
 from mim_plugin.errors import CheckpointError
 from mim_plugin.version import __version__
 
-__all__ = ['convert', 'convert_state', 'flat']
+__all__ = ['convert', 'convert_state']
 
 State = dict[str, Tensor]
-TRAINING_STATE = 'training_state'
 
 
 @dataclass
@@ -186,34 +184,6 @@ def _read_names(theirs: Format, source: State, allow_unused: Sequence[str]) -> A
         )
     read.steps += [Step((name,), (), f'{theirs.title} knows no such tensor', loses=True) for name in read.left]
     return read
-
-
-def flat(checkpoint: Mapping[str, Any]) -> tuple[State, dict[str, Any]]:
-    """The tensors of a file by names without ``module.``, and its other entries.
-
-    The networks of a full file stand below ``student.`` and ``teacher.``, its centres below ``ibot_loss.``.
-    """
-    others = {key: value for key, value in checkpoint.items() if not isinstance(value, Tensor)}
-    if not _of_training(others.get('meta')):
-        others.pop('meta', None)
-    if not ibot.is_official(checkpoint):
-        state = state_dict_of(checkpoint)
-        for key in ('state_dict', 'model', 'module', 'teacher', 'student'):
-            if isinstance(others.get(key), Mapping):
-                del others[key]
-                break
-    else:
-        state = {}
-        for key in ('student', 'teacher', 'ibot_loss', 'dino_loss'):
-            tensors = others.pop(key, None) or {}
-            state |= {f'{key}.{name.removeprefix("module.")}': tensor for name, tensor in tensors.items()}
-    carried = others.pop(TRAINING_STATE, {})
-    return state, {**others, **carried}
-
-
-def _of_training(meta: Any) -> bool:
-    """Whether a table is mmengine's of a training (epoch, classes, ...), and not one of strings about the file."""
-    return isinstance(meta, Mapping) and any(not isinstance(value, str) for value in meta.values())
 
 
 def _one_network(ours: State, part: str | None, target: Format) -> Applied:

@@ -10,14 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from mim_plugin.checkpoints import read  # noqa: F401  (registers the safe reader)
-from mim_plugin.checkpoints.contents import Contents, contents_of, state_dict_of
-from mim_plugin.checkpoints.formats import ibot, swin
+from mim_plugin.checkpoints.contents import Contents, contents_of, network_of, state_dict_of
 from mim_plugin.checkpoints.formats.traits import backbone_config, below
 from mim_plugin.errors import CheckpointError
 
@@ -145,7 +143,7 @@ def fill(
         CheckpointError: They do not fit; names and shapes are listed.
     """
     wanted = module.state_dict()
-    state = _name_classifier(_spread_shared_table(state, wanted), wanted)
+    state = _name_classifier(_double_layers(_spread_shared_table(state, wanted), wanted), wanted)
     fitted = _fit(module, wanted, state, report)
     if 'tokenizer.' in may_keep:  # filled with a copy of the student when the state is loaded
         report.kept = [name for name in report.kept if not name.startswith('tokenizer.')]
@@ -169,9 +167,10 @@ def _describe(contents: Contents, module: nn.Module, part: str) -> str:
 def _below_prefix(state: State, prefix: str) -> State:
     prefix = prefix.rstrip('.') + '.' if prefix else ''
     state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    if swin.is_ours(state):
-        return swin.without_buffers(state)
-    return ibot.backbone_from_official(state) if ibot.is_official_vit(state) or swin.is_official(state) else state
+    if any(name.startswith('backbone.') for name in state):
+        return state
+    network, _ = network_of(state)
+    return {name.removeprefix('backbone.'): value for name, value in network.items()}
 
 
 def _both_networks(contents: Contents, wanted: Mapping[str, Tensor]) -> tuple[State, tuple[str, ...]]:
@@ -218,6 +217,18 @@ def _spread_shared_table(state: State, wanted: Mapping[str, Tensor]) -> State:
     return {name: v for name, v in state.items() if name != shared} | dict.fromkeys(own, state[shared])
 
 
+def _double_layers(state: State, wanted: Mapping[str, Tensor]) -> State:
+    """Give the layer that [CLS] and patches share to both layers of a model that has two."""
+    doubled = {}
+    for name in wanted.keys() - state.keys():
+        match = re.fullmatch(r'(.*)(last_layer|mlp)2(\.\w+)', name)
+        first = match and re.compile(rf'{match[1]}{match[2]}(\.\d+)?{match[3]}')
+        layers = [other for other in state if first and first.fullmatch(other)]
+        if layers:
+            doubled[name] = state[max(layers)]  # the last one of an MLP
+    return state | doubled
+
+
 def _name_classifier(state: State, wanted: Mapping[str, Tensor]) -> State:
     """Name a classifier's layer as mmpretrain's head does, if that is what is wanted."""
     names = {f'head.{kind}': f'head.fc.{kind}' for kind in ('weight', 'bias')}
@@ -234,8 +245,7 @@ def _fit(module: nn.Module, wanted: Mapping[str, Tensor], state: State, report: 
         if name.endswith('relative_position_index'):
             continue  # follows from the window of the model, which may be another than that of the file
         if target is None:
-            if not _repeats(name, value, state):
-                report.unused.append(name)
+            report.unused.append(name)
         elif value.shape == target.shape:
             fitted[name] = value
         elif (resized := _resize(module, name, value, target)) is not None:
@@ -286,20 +296,6 @@ def _resize_table(value: Tensor, grid: tuple[int, int] | None) -> Tensor | None:
         return None
     source = (side + 1) // 2
     return resize_bias_table(value.float(), (source, source), grid)
-
-
-def _repeats(name: str, value: Tensor, state: State) -> bool:
-    """Whether a tensor is the second listing of the prototypes that [CLS] and patches share."""
-    if 'last_layer2.' in name:
-        partners = [name.replace('last_layer2.', 'last_layer.')]
-    elif 'mlp2.' in name:
-        beginning, _, kind = name.partition('mlp2.')
-        partners = [other for other in state if other.startswith(f'{beginning}mlp.') and other.endswith(f'.{kind}')]
-    else:
-        return False
-    return any(
-        other in state and state[other].shape == value.shape and torch.equal(state[other], value) for other in partners
-    )
 
 
 def _check(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mim_plugin.checkpoints import load_pretrained
+from mim_plugin.checkpoints.contents import network_of
 from mim_plugin.checkpoints.formats import beit
 from mim_plugin.errors import CheckpointError
 from mim_plugin.models.tokenizers import FrozenTokenizer
@@ -49,23 +50,23 @@ def classifier(**backbone):
 @pytest.mark.parametrize('name', PRETRAINED + FINE_TUNED)
 def test_there_and_back(name):
     state, grid = official(name)
-    again = beit.to_official(beit.from_official(state), grid)['model']
+    again = beit.to_official(network_of(state)[0], grid)['model']
     assert again.keys() == state.keys()
     assert all(torch.equal(again[key], value) for key, value in state.items())
 
 
 def test_index_of_a_square_grid_needs_no_grid():
     state, _ = official('beit_mim_shared_rel')
-    again = beit.to_official(beit.from_official(state))['model']
+    again = beit.to_official(network_of(state)[0])['model']
     assert torch.equal(again['rel_pos_bias.relative_position_index'], state['rel_pos_bias.relative_position_index'])
     with pytest.raises(CheckpointError, match=r'of 52 rows does not belong to a grid of \(3, 5\)'):
-        beit.to_official(beit.from_official(state), (3, 5))
+        beit.to_official(network_of(state)[0], (3, 5))
 
 
 def test_segmentation_files_split_into_backbone_and_neck():
     state = load_case(GOLDEN / 'beit_seg_p16_blockrel').weights['backbone']
     state = {f'backbone.{name}': value for name, value in state.items()} | {'decode_head.conv_seg.bias': torch.ones(3)}
-    converted = beit.from_official(state)
+    converted = network_of(state)[0]
     assert {'backbone.layers.3.attn.relative_position_bias_table', 'neck.levels.0.3.weight'} <= converted.keys()
     assert {'neck.levels.1.0.bias', 'decode_head.conv_seg.bias'} <= converted.keys()
     assert len(converted) == len([name for name in state if not name.endswith('relative_position_index')])

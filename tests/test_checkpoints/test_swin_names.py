@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from mim_plugin.checkpoints import load_pretrained
+from mim_plugin.checkpoints.contents import network_of
 from mim_plugin.checkpoints.formats import ibot, swin
+from mim_plugin.checkpoints.formats.traits import below
 from mim_plugin.errors import CheckpointError
 from mim_plugin.models.algorithms import IBOT
 from mim_plugin.models.backbones import MIMSwinTransformer
@@ -98,7 +100,7 @@ def test_official_backbone_there_and_back_again():
     # The official order of four joined cells: rows fastest, then columns, channels last.
     weight, reduction = official['layers.1.downsample.norm.weight'], ours.stages[1].downsample.norm.weight
     assert torch.equal(weight.view(2, 2, -1)[1, 0], reduction.view(-1, 2, 2)[:, 0, 1])
-    back = swin.backbone_from_official(official)
+    back = below(network_of(official)[0], 'backbone.')
     assert back.keys() == ours.state_dict().keys()
     assert all(torch.equal(back[name], value) for name, value in ours.state_dict().items())
     for prefix in ('', 'backbone.', 'module.backbone.'):

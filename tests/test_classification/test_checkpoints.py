@@ -138,7 +138,7 @@ def test_official_classifier_gives_its_backbone_or_all_of_it(tmp_path):
     target = classifier(OF_BEIT, scale=0.1)
     report = load_pretrained(target.backbone, path)
     assert not report.kept and not report.mismatched and not report.unused
-    assert report.source.endswith('(a network with BEiT names, without its head)')
+    assert report.source.endswith('(a file of BEiT (official), without its head)')
     assert all(value.equal(source.backbone.state_dict()[name]) for name, value in target.backbone.state_dict().items())
     assert not target.head.fc.weight.equal(source.head.fc.weight)
     assert _load_by_other_names(target, path)

@@ -11,7 +11,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, PARAM_SCHEDULERS, DefaultScope
 
 from mim_plugin.apis.config_tree import type_name
-from mim_plugin.checkpoints.formats.beit import from_official
+from mim_plugin.checkpoints.contents import network_of
 
 pytest.importorskip('mmseg')
 FOLDER = Path(__file__).parents[2] / 'configs/segmentation'
@@ -131,7 +131,7 @@ def test_names_and_shapes_are_those_of_the_published_segmenter():
     case = json.loads((FOLDER.parents[1] / 'tests/golden/keys_beit_seg/case.json').read_text())
     published = case['expected']['models']['upernet_beit_base_640_ade20k (150 classes)']
     shapes = {name: spec.split('[')[1].rstrip(']') for name, spec in published['keys'].items()}
-    theirs = from_official({name: torch.empty(_ints(shape), device='meta') for name, shape in shapes.items()})
+    theirs, _ = network_of({name: torch.empty(_ints(shape), device='meta') for name, shape in shapes.items()})
     model = on_meta('beit-ft22k_vit-base-p16_upernet_8xb2-160k_ade20k-640x640')
     ours = {name: value.shape for name, value in model.state_dict().items() if not name.endswith('position_index')}
     assert {name: value.shape for name, value in theirs.items()} == ours

@@ -15,7 +15,7 @@ from mim_plugin.checkpoints.formats.traits import below, is_swin
 from mim_plugin.checkpoints.formats.vit_rules import NO_KEY_BIAS, table_with_index, unplaced
 from mim_plugin.errors import CheckpointError
 
-__all__ = ['BEiTFormat', 'from_official', 'index_of_table', 'is_official', 'official_name', 'to_official']
+__all__ = ['BEiTFormat', 'index_of_table', 'is_official', 'official_name', 'to_official']
 
 # (official, ours), see the tables of iBOT's file, from which BEiT's differ in the mask token and what it adds.
 BACKBONE_NAMES = (
@@ -53,26 +53,6 @@ def is_official(state: Mapping[str, Tensor]) -> bool:
 def official_name(name: str) -> str | None:
     """The official name of a parameter of ours: ``backbone.*``, ``head.*`` or ``neck.*``."""
     return rename(name, TABLE, backwards=True)
-
-
-def from_official(state: Mapping[str, Tensor]) -> State:
-    """Convert a flat state dict to our names.
-
-    Index buffers are left out, ours follow from the size of the grid. Names with the prefix ``backbone.``
-    (segmentation files) lose it first; names that no table knows, such as those of the heads of a segmenter, are kept.
-
-    Args:
-        state: Names with or without ``backbone.``.
-
-    Returns:
-        ``backbone.*``, and of what the file has ``head.*`` and ``neck.*``.
-    """
-    converted = {}
-    for name, value in state.items():
-        if not name.endswith(_INDEX):
-            name = name.removeprefix('backbone.')
-            converted[rename(name, TABLE) or name] = value
-    return converted
 
 
 def to_official(state: Mapping[str, Tensor], grid: tuple[int, int] | None = None) -> dict[str, State]:

@@ -24,16 +24,11 @@ from mim_plugin.errors import CheckpointError
 __all__ = [
     'DINOFormat',
     'IBOTFormat',
-    'backbone_from_official',
     'backbone_to_official',
-    'from_official',
-    'head_from_official',
     'head_to_official',
     'is_official',
     'is_official_vit',
-    'loss_from_official',
     'method_of',
-    'network_from_official',
     'network_to_official',
     'official_name',
     'to_official',
@@ -98,52 +93,6 @@ def method_of(checkpoint: Mapping) -> str:
 def is_official_vit(state: Mapping[str, Tensor]) -> bool:
     """Whether names are those of an official ViT backbone without prefix."""
     return any(name.startswith('blocks.') for name in state) and 'patch_embed.proj.weight' in state
-
-
-def network_from_official(state: Mapping[str, Tensor]) -> State:
-    """Convert one network (``backbone.*`` and ``head.*``, with or without ``module.``) to our names.
-
-    A name that the table does not know is kept, so that a strict load reports it.
-    """
-    state = {name.removeprefix('module.'): value for name, value in state.items()}
-    backbone = below(state, 'backbone.')
-    if swin.is_official(backbone):
-        backbone = {f'backbone.{name}': value for name, value in swin.backbone_from_official(backbone).items()}
-        state = backbone | {name: value for name, value in state.items() if not name.startswith('backbone.')}
-    return {_read_name(name, TABLE): _read_value(name, value) for name, value in state.items()}
-
-
-def backbone_from_official(state: Mapping[str, Tensor]) -> State:
-    """Convert a backbone without prefix (the published backbone files) to our names."""
-    if swin.is_official(state):
-        return swin.backbone_from_official(state)
-    return {_read_name(name, BACKBONE_NAMES): _read_value(name, value) for name, value in state.items()}
-
-
-def head_from_official(state: Mapping[str, Tensor]) -> State:
-    """Convert a head without prefix to our names."""
-    return {_read_name(name, HEAD_NAMES): value for name, value in state.items()}
-
-
-def loss_from_official(state: Mapping[str, Tensor]) -> State:
-    """Convert the centres."""
-    return {_read_name(name, LOSS_NAMES): value for name, value in state.items()}
-
-
-def from_official(checkpoint: Mapping) -> State:
-    """Convert a full official checkpoint to the names of our ``IBOT`` algorithm.
-
-    Args:
-        checkpoint: With ``student``, ``teacher`` and, if saved, ``ibot_loss``.
-
-    Returns:
-        ``backbone.*``, ``head.*`` (student), ``tokenizer.backbone.*``, ``tokenizer.head.*``
-        (teacher) and ``loss_module.*`` (centres).
-    """
-    state = network_from_official(checkpoint['student'])
-    state |= {f'tokenizer.{name}': value for name, value in network_from_official(checkpoint['teacher']).items()}
-    loss = loss_from_official(checkpoint.get('ibot_loss') or checkpoint.get('dino_loss') or {})
-    return state | {f'loss_module.{name}': value for name, value in loss.items()}
 
 
 def to_official(state: Mapping[str, Tensor]) -> dict[str, State]:
@@ -215,17 +164,6 @@ def _second_names(official: State) -> State:
         return {name.replace('last_layer', 'last_layer2'): official[name] for name in last}
     indices = [int(m[1]) for name in official if (m := re.fullmatch(r'head\.mlp\.(\d+)\.bias', name))]
     return {f'head.mlp2.{key}': official[f'head.mlp.{max(indices)}.{key}'] for key in ('weight', 'bias') if indices}
-
-
-def _read_name(name: str, table: tuple[tuple[str, str], ...]) -> str:
-    for new, old in WEIGHT_NORM:
-        name = name.replace(new, old)
-    return rename(name, table) or name
-
-
-def _read_value(name: str, value: Tensor) -> Tensor:
-    return value.unsqueeze(0) if name.endswith('masked_embed') and value.ndim == 2 else value
-
 
 
 def rules_of_backbone(state: Mapping[str, Tensor], writing: bool = False) -> Sequence[Rule]:

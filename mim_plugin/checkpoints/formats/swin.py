@@ -19,7 +19,6 @@ from mim_plugin.checkpoints.formats.traits import count
 from mim_plugin.checkpoints.formats.vit_rules import with_index
 
 __all__ = [
-    'backbone_from_official',
     'backbone_to_official',
     'index_of_table',
     'is_official',
@@ -29,7 +28,6 @@ __all__ = [
     'rules_of_toolbox',
     'value_from_official',
     'value_to_official',
-    'without_buffers',
 ]
 
 # (official, ours), see the tables of iBOT's file. The final norm is numbered by us.
@@ -89,6 +87,7 @@ def rules_of_official(state: Mapping[str, Tensor], timm: bool = False, writing: 
         timm: Mergings are counted to the stage after them, and there are no index buffers.
         writing: Which way the rules will be read.
     """
+    timm = timm or not (writing or 'layers.0.downsample.norm.weight' in state)
     stages = count(state, r'stages\.' if writing else r'layers\.')
     block, ours = 'layers.*.blocks.*.attn.', 'stages.*.blocks.*.attn.w_msa.'
     index = () if timm else (Rule((block + _TABLE, block + _INDEX), ours + _TABLE, INDEX),)
@@ -118,28 +117,6 @@ def rules_of_toolbox(state: Mapping[str, Tensor]) -> Sequence[Rule]:
     )
 
 
-def backbone_from_official(state: Mapping[str, Tensor]) -> State:
-    """Convert a backbone without prefix to our names and layout; buffers are left out, unknown names kept.
-
-    Args:
-        state: Of the published iBOT or Swin code, or of timm.
-    """
-    merging_of_timm = 'layers.0.downsample.norm.weight' not in state
-    last = _last_stage(state, 'layers')
-    converted = {}
-    for name, value in state.items():
-        if name.endswith(_BUFFERS):
-            continue
-        if merging_of_timm:
-            name = re.sub(r'^layers\.(\d+)\.downsample', lambda m: f'layers.{int(m[1]) - 1}.downsample', name)
-        if name.startswith('norm.'):
-            name = f'norm{last}.{name.removeprefix("norm.")}'
-        else:
-            name = rename(name, NAMES) or name
-        converted[name] = value_from_official(name, value)
-    return converted
-
-
 def backbone_to_official(state: Mapping[str, Tensor]) -> State:
     """Convert the state dict of a ``MIMSwinTransformer`` to the layout of the published backbone files.
 
@@ -157,20 +134,6 @@ def backbone_to_official(state: Mapping[str, Tensor]) -> State:
         if new.endswith(_TABLE):
             official[new.replace(_TABLE, _INDEX)] = index_of_table(value)
     return official
-
-
-def without_buffers(state: Mapping[str, Tensor]) -> State:
-    """Bring a file of a toolbox to the present names: no buffers, and the final norm numbered.
-
-    Args:
-        state: With the prefix ``backbone.`` or without.
-    """
-    norm = f'norm{_last_stage(state, "(?:backbone.)?stages")}.'
-    return {
-        re.sub(r'^(backbone\.)?norm\.', lambda m: (m[1] or '') + norm, name): value
-        for name, value in state.items()
-        if not name.endswith(_BUFFERS)
-    }
 
 
 def value_from_official(name: str, value: Tensor) -> Tensor:

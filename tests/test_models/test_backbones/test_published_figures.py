@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mim_plugin.checkpoints.formats.ibot import backbone_from_official, backbone_to_official
+from mim_plugin.checkpoints.contents import network_of
+from mim_plugin.checkpoints.formats.ibot import backbone_to_official
+from mim_plugin.checkpoints.formats.traits import below
 from mim_plugin.models.backbones import MIMVisionTransformer
 from mim_plugin.testing.golden import load_case
 
@@ -22,8 +24,7 @@ def build(settings, state, **options):
         'feedforward_channels': int(dims * settings['mlp_ratio']),
     }
     model = MIMVisionTransformer(arch, patch_size=settings['patch_size'], norm_eps=settings['norm_eps'], **options)
-    state = backbone_from_official(state)
-    model.load_state_dict({k: v for k, v in state.items() if not k.endswith('relative_position_index')})
+    model.load_state_dict(below(network_of(state)[0], 'backbone.'))
     return model.eval()
 
 
