@@ -143,7 +143,8 @@ def check_archive(path: Path, start: bytes) -> None:
 
 def _tar(path: Path) -> CheckpointError:
     return CheckpointError(
-        f'{path} is a tar archive: unpack it and name the checkpoint inside; if a torch before 0.2 saved it, save it anew.'
+        f'{path} is a tar archive: unpack it and name the checkpoint inside; '
+        'if a torch before 0.2 saved it, save it anew.'
     )
 
 
