@@ -4,6 +4,7 @@ That every list is read, loaded and written back is checked by ``tests/test_gold
 """
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,21 @@ def test_the_error_is_the_number_of_mismatches():
     models = {title: {**entry, 'parameters': 7, 'entries': 8}}
     (line, *_) = run_case(dataclasses.replace(case, expected={'models': models, 'top_level': {}}))[:1]
     assert line.max_abs_err == 2
+
+
+def test_heads_without_a_bottleneck():
+    """No published run has them; the second name of a shared layer is another one, as the list itself says."""
+    case = changed('keys_ibot_vits16', bottleneck_dim=0)
+    case.expected['args']['fields'].append('bottleneck_dim')
+    shapes = {'mlp.4.weight': [8192, 2048], 'mlp.4.bias': [8192]}
+    for part in ('student', 'teacher'):
+        entries = [entry for entry in case.expected[part] if 'last_layer' not in entry[0]]
+        prefix = entries[-1][0].removesuffix('mlp.4.bias')
+        kept = [[name, shapes.get(name.removeprefix(prefix), shape), dtype] for name, shape, dtype in entries]
+        second = [[prefix + name.replace('mlp.4', 'mlp2'), shape, 'float32'] for name, shape in shapes.items()]
+        case.expected[part] = kept + second
+        case.expected['number_of_values'][part] = sum(math.prod(shape) for _, shape, _ in case.expected[part])
+        case.expected['tensors_sharing_storage'][part] = 'head.mlp2.* is the same parameter as head.mlp.4.*'
+    groups = case.expected['optimizer']
+    groups['indices_group0'] = [name for name in groups['indices_group0'] if 'last_layer' not in name]
+    assert all(line.ok for line in run_case(case))

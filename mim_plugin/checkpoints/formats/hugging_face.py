@@ -68,7 +68,9 @@ _CLASSIFIER = (('classifier.weight', 'head.weight'), ('classifier.bias', 'head.b
 _ATTENTION = 'encoder.layer.*.attention.attention.'
 _QKV = tuple(f'{_ATTENTION}{part}' for part in ('query', 'key', 'value'))
 _WEIGHTS, _BIASES = tuple(f'{name}.weight' for name in _QKV), tuple(f'{name}.bias' for name in _QKV)
-_ZERO_KEYS = Change('zeros as the bias of the keys', None, lambda q, v: (q, torch.zeros_like(q), v))
+_ZERO_KEYS = Change(
+    'zeros as the bias of the keys', None, lambda q, v: (q, torch.zeros_like(q), v), reversible=False
+)
 _ONES = Change('a scale of one added', None, lambda weight: (weight, weight.new_ones(len(weight))), reversible=False)
 _NO_MASK_TOKEN = Change(
     'a mask token of zeros added', None, lambda token: (token, torch.zeros_like(token[0])), reversible=False
