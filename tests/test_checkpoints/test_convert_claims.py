@@ -231,3 +231,12 @@ def test_what_timm_does_not_compute_is_said():
     state = random_state(**VIT, **BACKBONES['one table, no final norm'])
     there = convert_state({'state_dict': state}, to_format='beit')
     assert "not against beit: timm's BEiT, which could be compared, always has a final norm" in verified(there, state)
+
+
+def test_a_head_of_dino_alone_does_not_come_back_under_its_names():
+    network = make_ibot(seed=1).state_dict()
+    teacher = {n.removeprefix('tokenizer.'): value for n, value in network.items() if n.startswith('tokenizer.')}
+    file = convert_state({'state_dict': teacher}, to_format='ibot').state
+    once = convert_state({name: value for name, value in file.items() if 'last_layer2' not in name})
+    assert once.report.kind == 'same outputs' and same(once.state, teacher)
+    assert convert_state(file).report.kind == 'lossless'

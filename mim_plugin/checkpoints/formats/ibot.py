@@ -178,6 +178,7 @@ def rules_of_backbone(state: Mapping[str, Tensor], writing: bool = False) -> Seq
 
 
 _TWICE = Change('one layer for [CLS] and patches, listed twice there', lambda a, _: a, lambda value: (value, value))
+_LISTED_ONCE = Change('a layer that is listed once, and is written twice', write=None, reversible=False)
 _OLDER = Change('weight norm under its older name', write=None, reversible=False)
 _OLDER_ONCE = Change(
     'one layer for [CLS] and patches; weight norm under its older name', lambda a, _: a, None, reversible=False
@@ -203,6 +204,8 @@ def rules_of_head(state: Mapping[str, Tensor], writing: bool = False, twice: boo
         first, second, kinds = f'mlp.{last}', 'mlp2', ('.weight', '.bias')
     if twice and (second + kinds[0] not in state if writing else _is_one(state, first, second, kinds)):
         once += [Rule((first + kind, second + kind), first + kind, _TWICE) for kind in kinds]
+    elif twice and not has(state, f'last_layer2{WEIGHT_NORM[1][0]}', second + kinds[0]):
+        once += [Rule(first + kind, first + kind, _LISTED_ONCE) for kind in kinds]
     return (*once, *older, *pairs(HEAD_NAMES))
 
 
