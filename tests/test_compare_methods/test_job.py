@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +10,7 @@ from mim_plugin.apis.compare_methods.results import Results
 from mim_plugin.apis.compare_methods.training import BudgetError, epochs_within
 from mim_plugin.apis.long_commands.folders import ClassFolders
 from mim_plugin.errors import DataError, MIMError, NonFiniteLossError
+from tests.fresh_python import FreshPython
 from tests.test_compare_methods.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
@@ -144,16 +142,13 @@ def test_folders_that_cannot_work(images: Path, tmp_path: Path):
         compare_methods(options(images))
 
 
-def call(images: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / 'tools/benchmarks/compare_methods.py'), '--data', str(images), *arguments]
-    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    return subprocess.run(command, cwd=images.parent, env=env, capture_output=True, text=True, timeout=300)
+TOOL = ROOT / 'tools/benchmarks/compare_methods.py'
 
 
-def test_the_command_within_a_real_time(images: Path):
+def test_the_command_within_a_real_time(images: Path, fresh_python: FreshPython):
     changes = ['train_dataloader.batch_size=8', 'model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_layers=1']
     arguments = ['--arms', 'random,pixels', '--minutes', '.1', '--image-size', '32', '--cfg-options', *changes]
-    done = call(images, *arguments)
+    done = fresh_python(TOOL, '--data', images, *arguments, cwd=images.parent)
     assert done.returncode == 0, done.stderr[-2000:]
     assert '| pixel regression |' in done.stdout and 'trials of 0.667 s' in done.stdout + done.stderr
     rows = json.loads((images.parent / 'work_dirs/compare_methods/results.json').read_text())['rows']
@@ -161,8 +156,8 @@ def test_the_command_within_a_real_time(images: Path):
     assert found['finals']['0']['epochs'] > 1 and 0 < found['finals']['0']['seconds'] < 60
 
 
-def test_the_command_tells_a_mistake_in_one_line(images: Path):
-    done = call(images, '--arms', 'ibot,moco')
+def test_the_command_tells_a_mistake_in_one_line(images: Path, fresh_python: FreshPython):
+    done = fresh_python(TOOL, '--data', images, '--arms', 'ibot,moco', cwd=images.parent)
     assert done.returncode == 2
     assert done.stderr.startswith("error: --arms ibot,moco: ['moco'] is no arm") and 'Traceback' not in done.stderr
     assert set(ARMS) <= set(done.stderr.replace(',', ' ').replace('.', ' ').split())

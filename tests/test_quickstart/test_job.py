@@ -2,8 +2,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from mim_plugin.apis.quickstart import QuickstartOptions, run_quickstart
 from mim_plugin.errors import CheckpointError, DataError
 from mim_plugin.testing.images import write_image_folder
 from mim_plugin.visualization import read_scalars
+from tests.fresh_python import FreshPython
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,9 +124,7 @@ def test_folder_without_images(tmp_path: Path, tiny_configs: dict):
         run_quickstart(options)
 
 
-def test_the_command_tells_an_error_in_one_line(tmp_path: Path):
-    command = [sys.executable, str(ROOT / 'tools' / 'quickstart.py'), '--data', 'nowhere', '--from-scratch']
-    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+def test_the_command_tells_an_error_in_one_line(tmp_path: Path, fresh_python: FreshPython):
+    done = fresh_python(ROOT / 'tools' / 'quickstart.py', '--data', 'nowhere', '--from-scratch', cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith('error: --data') and 'Traceback' not in done.stderr

@@ -1,9 +1,6 @@
 """Slide, whole and multi-scale inference of small segmenters made from the shipped configs."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +144,7 @@ def test_multi_scale_test_averages_the_softmax_of_every_variant(tmp_path):
     assert len(found.unique()) > 3
 
 
-def test_command_on_a_file_with_the_published_names(tmp_path, monkeypatch):
+def test_command_on_a_file_with_the_published_names(tmp_path, monkeypatch, fresh_python):
     cfg = small('relative', tmp_path)
     cfg = Config(
         {key: cfg[key] for key in cfg if key in ('model', 'default_scope') or key.startswith(('test_', 'tta_'))}
@@ -160,9 +157,8 @@ def test_command_on_a_file_with_the_published_names(tmp_path, monkeypatch):
     torch.save({'state_dict': published}, tmp_path / 'published.pth')
     torch.save({'state_dict': state}, tmp_path / 'ours.pth')
 
-    command = [sys.executable, str(ROOT / 'tools/test.py'), 'small.py', 'published.pth', '--tta', '--out', 'tta.json']
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+    options = ('small.py', 'published.pth', '--tta', '--out', 'tta.json')
+    done = fresh_python(ROOT / 'tools/test.py', *options, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads((tmp_path / 'tta.json').read_text())
     assert 0 < found['aAcc'] < 100

@@ -2,9 +2,6 @@
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +20,7 @@ from mim_plugin.apis.long_commands.folders import SPLITS
 from mim_plugin.errors import ConfigError, DataError, MIMError
 from mim_plugin.testing.coco_images import write_coco_folder
 from mim_plugin.testing.images import write_image_folder, write_segmentation_folder
+from tests.fresh_python import FreshPython
 
 pytest.importorskip('mmseg')
 pytest.importorskip('mmpretrain')
@@ -76,15 +74,14 @@ def begun(monkeypatch: pytest.MonkeyPatch, stop_at: int | None = None, error=Key
     return found
 
 
-def command(data: Path, *arguments: str) -> subprocess.CompletedProcess:
-    tool = str(ROOT / 'tools/benchmarks/downstream_smoke.py')
-    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    call = [sys.executable, tool, '--data', str(data), *arguments]
-    return subprocess.run(call, cwd=data.parent, env=env, capture_output=True, text=True, timeout=600)
+TOOL = ROOT / 'tools/benchmarks/downstream_smoke.py'
 
 
-def test_the_command_and_its_checkpoints_in_the_test_tool(data: Path, monkeypatch: pytest.MonkeyPatch):
-    done = command(data, '--tasks', 'linear', '--seeds', '1', '--iterations', '2', '--device', 'cpu')
+def test_the_command_and_its_checkpoints_in_the_test_tool(
+    data: Path, monkeypatch: pytest.MonkeyPatch, fresh_python: FreshPython
+):
+    arguments = ('--tasks', 'linear', '--seeds', '1', '--iterations', '2', '--device', 'cpu')
+    done = fresh_python(TOOL, '--data', data, *arguments, cwd=data.parent, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     assert '| linear head, backbone frozen | mIoU |' in done.stdout
     work = data.parent / 'work_dirs/downstream_smoke'
@@ -251,9 +248,9 @@ def test_data_that_cannot_work(data: Path):
     assert not (data.parent / 'work/results.json').exists()
 
 
-def test_mistakes_in_the_command_are_told_in_one_line(data: Path):
+def test_mistakes_in_the_command_are_told_in_one_line(data: Path, fresh_python: FreshPython):
     (data / 'coco_mini').rename(data / 'coco')
-    done = command(data, '--tasks', 'detection')
+    done = fresh_python(TOOL, '--data', data, '--tasks', 'detection', cwd=data.parent)
     assert done.returncode == 2 and 'Traceback' not in done.stderr
     assert done.stderr.startswith(f'error: --data {data} has no folder coco_mini: add it')
     with pytest.raises(ConfigError, match=r"--tasks upernet,yolo: \['yolo'\] is no task; use upernet, setr-pup"):
