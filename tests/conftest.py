@@ -1,6 +1,11 @@
 """What every test starts from."""
 
 import functools
+import os
+
+# Tests run on the CPU, the same everywhere. MIM_TEST_GPU=1 is for those marked `gpu`.
+if not os.environ.get('MIM_TEST_GPU'):
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''
 
 import pytest
 import yapf.yapflib.yapf_api

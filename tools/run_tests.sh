@@ -4,7 +4,8 @@
 #   bash tools/run_tests.sh [arguments of pytest]     e.g.  bash tools/run_tests.sh -x tests/test_packaging
 #
 # The first run makes .venv and compiles the operators of mmcv once (about 10 minutes on two idle cores); later runs
-# start at once. MIM_ENV=current runs in the active environment (see tools/setup.sh).
+# start at once. MIM_ENV=current runs in the active environment (see tools/setup.sh). Tests run on the CPU;
+# `MIM_TEST_GPU=1 bash tools/run_tests.sh -m gpu` runs those that need a GPU.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

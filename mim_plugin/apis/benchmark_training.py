@@ -39,7 +39,7 @@ class StepSpeed:
     """What :func:`benchmark_training` measured.
 
     Attributes:
-        name: Precision, and whether the step was compiled.
+        name: Precision, and what was compiled.
         batch_size: Images a step.
         seconds: Of a step, the mean of each round.
         memory_mb: Peak, of the GPU or of this process.
@@ -70,7 +70,7 @@ def benchmark_training(
     *,
     batch_size: int | None = None,
     precision: str = 'config',
-    compiled: bool = False,
+    compiled: str | None = None,
     steps: int = 10,
     rounds: int = 3,
     warmup: int = 10,
@@ -85,7 +85,8 @@ def benchmark_training(
         config: Pretraining config.
         batch_size: Images a step; None takes the config's.
         precision: One of :data:`PRECISIONS`.
-        compiled: Compile the step as ``compile=True`` in the config does.
+        compiled: 'step' compiles the whole step, as ``compile=True`` in a config does, 'blocks' the transformer
+            blocks, as ``compile='blocks'``.
         steps: Steps of a round; the GPU is waited for before and after a round.
         rounds: Timed rounds.
         warmup: Steps before, in which memory is reserved and kernels are chosen or compiled.
@@ -101,11 +102,11 @@ def benchmark_training(
         raise ConfigError(f'{cfg.filename} trains nothing: give a pretraining config.')
     if precision != 'config':
         _set_precision(cfg, precision)
-    cfg = prepare_config(cfg, cfg_options=cfg_options, validate=False)
     if compiled:
-        cfg.compile = True
+        cfg.compile = {'step': True, 'blocks': 'blocks'}[compiled]
+    cfg = prepare_config(cfg, cfg_options=cfg_options, validate=False)
     batch_size = batch_size or cfg.train_dataloader.batch_size
-    name = cfg.optim_wrapper.get('dtype', 'float32') + (', compiled' if compiled else '')
+    name = cfg.optim_wrapper.get('dtype', 'float32') + (f', {compiled} compiled' if compiled else '')
     with tempfile.TemporaryDirectory() as folder, DefaultScope.overwrite_default_scope('mim_plugin'):
         generate_data(cfg, Path(folder) / 'data')
         start_at_random(cfg)

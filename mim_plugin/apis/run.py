@@ -93,6 +93,9 @@ def prepare_config(
         # mmengine would load what has the same name and pass over the rest, be it everything.
         cfg.model.init_cfg = dict(type='Pretrained', checkpoint=cfg.load_from)
         cfg.load_from = None
+    if cfg.get('compile') == 'blocks':
+        cfg.compile = False
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mim_plugin.CompileBlocksHook')]
     if get_device() == 'cpu':
         _fit_to_cpu(cfg)
     return cfg

@@ -19,7 +19,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('config', help='pretraining config; neither its data nor files of weights are needed')
     parser.add_argument('--precision', nargs='+', choices=PRECISIONS, default=['config'], help='a row for each')
-    parser.add_argument('--compile', action='store_true', help='a second row for each, with compile=True')
+    parser.add_argument('--compile', choices=['blocks', 'step'], help='a second row for each, with this compiled')
     parser.add_argument('--batch-size', type=int, help="images of a step [the config's]")
     parser.add_argument('--steps', type=int, default=10, help='steps of a round [%(default)s]')
     parser.add_argument('--rounds', type=int, default=3, help='timed rounds, of which the median counts [%(default)s]')
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = [
         benchmark_training(**options, precision=precision, compiled=compiled)
         for precision in precisions
-        for compiled in ([False, True] if with_compiled else [False])
+        for compiled in ([None, with_compiled] if with_compiled else [None])
     ]
     print(speed_table(rows))
 

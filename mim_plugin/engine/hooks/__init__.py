@@ -1,6 +1,7 @@
 """Hooks."""
 
 from mim_plugin.engine.hooks.class_check import ClassCheckHook
+from mim_plugin.engine.hooks.compile_blocks import CompileBlocksHook
 from mim_plugin.engine.hooks.device_runtime_info import DeviceRuntimeInfoHook
 from mim_plugin.engine.hooks.discrete_vae_schedule import DiscreteVAEScheduleHook
 from mim_plugin.engine.hooks.effective_rank import EffectiveRankHook, effective_rank
@@ -14,6 +15,7 @@ from mim_plugin.engine.hooks.self_distillation_schedule import SelfDistillationS
 
 __all__ = [
     'ClassCheckHook',
+    'CompileBlocksHook',
     'DeviceRuntimeInfoHook',
     'DiscreteVAEScheduleHook',
     'EffectiveRankHook',

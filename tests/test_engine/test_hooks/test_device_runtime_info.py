@@ -85,7 +85,7 @@ def test_one_transfer_a_log_interval(toy_runner, count_reads):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device, and MIM_TEST_GPU=1')
 def test_no_wait_for_the_gpu_between_logs(toy_runner):
     class Strict(Hook):
         priority = 'HIGHEST'

@@ -176,7 +176,7 @@ def test_scaler_state_is_resumed(monkeypatch):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device, and MIM_TEST_GPU=1')
 @pytest.mark.parametrize(('loss_scale', 'scale'), [('dynamic', 65536.0), (512.0, 512.0), (dict(init_scale=2.0), 2.0)])
 def test_float16_on_a_gpu(loss_scale, scale):
     model = make_model().cuda()
