@@ -9,6 +9,7 @@ if not os.environ.get('MIM_TEST_GPU'):
 
 import pytest
 import yapf.yapflib.yapf_api
+from mmengine.config import utils
 from mmengine.registry import DefaultScope
 from mmengine.runner import runner
 
@@ -25,8 +26,15 @@ def fresh_default_scope():
 
 @pytest.fixture(scope='session', autouse=True)
 def quick_runner():
-    """Leave out what a Runner takes longest for when it starts: the layout of its config, and asking for compilers."""
+    """Leave out what takes longest before a run.
+
+    That is reading the lists of all models of a toolbox for each of its configs that is inherited, laying out the text
+    of a config, and asking for compilers.
+    """
+    load = utils.load
+    read = functools.cache(lambda path, changed: load(path))
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, 'load', lambda path: read(path, os.stat(path).st_mtime_ns))
         patch.setattr(yapf.yapflib.yapf_api, 'FormatCode', lambda text, **_: (text, False))
         patch.setattr(runner, 'collect_env', functools.cache(runner.collect_env))
         yield
