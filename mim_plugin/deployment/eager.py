@@ -26,7 +26,7 @@ def eager_features(backbone: nn.Module, preprocessor: dict | None) -> Run:
     @torch.no_grad()
     def run(images: Tensor) -> Sequence[Tensor]:
         images = images if from_rgb else images.flip(1)
-        return backbone(built(dict(inputs=list(images), data_samples=[]))['inputs'])
+        return backbone(built(dict(inputs=list(images), data_samples=None))['inputs'])
 
     return run
 

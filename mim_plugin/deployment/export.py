@@ -15,6 +15,7 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
 from mim_plugin.apis.config_errors import explain_build_errors, read_config
+from mim_plugin.apis.config_tree import type_name
 from mim_plugin.apis.one_call import init_model
 from mim_plugin.apis.run import prepare_config
 from mim_plugin.apis.tasks import check_toolbox
@@ -138,8 +139,17 @@ def _backbone(cfg: Config, checkpoint: str) -> tuple[Callable[[], nn.Module], nn
     with explain_build_errors(cfg):
         backbone = MODELS.build(cfg.model.backbone).eval()
     load_pretrained(backbone, checkpoint)
-    preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor')
+    preprocessor = _preprocessor(cfg)
     return lambda: BackboneGraph(backbone, preprocessor).eval(), backbone, eager_features(backbone, preprocessor)
+
+
+def _preprocessor(cfg: Config) -> dict | None:
+    """The entry of a config, with the class that its model would take."""
+    entry = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor')
+    if not entry or 'type' in entry:
+        return entry
+    classifier = type_name(cfg.model) == 'ImageClassifier'
+    return dict(entry, type='mmpretrain.ClsDataPreprocessor' if classifier else 'mim_plugin.MIMDataPreprocessor')
 
 
 def _usual_size(cfg: Config) -> Size:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 UPERNET = 'segmentation/ibot_vit-small-p16_upernet_4xb4-160k_ade20k-512x512.py'
 SETR = 'segmentation/beit-abs_vit-base-p16_setr-pup_8xb2-160k_ade20k-512x512.py'
 LINEAR = 'segmentation/ibot_vit-base-p16_linear_4xb4-160k_ade20k-512x512.py'
+CLASSIFIER = 'classification/ibot_vit-small-p16_8xb128-coslr-200e_in1k.py'
 SWIN = 'detection/ibot_swin-tiny-w7_cascade-mask-rcnn_8xb2-1x_coco.py'
 
 
@@ -75,6 +76,14 @@ def test_swin_of_a_detector(trained, tmp_path):
     cfg.model.backbone.out_indices = (1,)
     (found,) = export_graph(cfg, weights, tmp_path / 'swin.pt2', sizes=[(70, 100)])
     assert found.difference < 1e-5 and found.outputs == ('stage1',)
+
+
+def test_backbone_of_a_classifier(trained, tmp_path):
+    cfg, weights = trained(CLASSIFIER)
+    # Without a type: mmpretrain's models name the class themselves.
+    cfg.model.data_preprocessor = dict(mean=[100.0, 110.0, 120.0], std=[50.0, 55.0, 60.0], to_rgb=True)
+    (found,) = export_graph(cfg, weights, tmp_path / 'vit.pt2', dynamic=True)
+    assert found.difference < 1e-5 and found.outputs == ('block1',)
 
 
 def test_windows_as_onnx(tmp_path):
