@@ -70,8 +70,7 @@ def convert(
 ) -> ConversionReport:
     """Convert a checkpoint between any two families of :mod:`mim_plugin.checkpoints.formats`.
 
-    Every tensor of the source is used, or listed in the report with the reason why not; every parameter of the
-    target is filled, or listed. What would be lost or missing is an error unless a pattern allows it.
+    Every tensor is used or listed in the report; what would be lost or missing is an error unless a pattern allows it.
 
     Args:
         src: ``.pth``, ``.safetensors``, or a folder for families that are stored so.
@@ -83,13 +82,11 @@ def convert(
         allow_unused: Patterns of source names (as the report gives them) that may be lost.
         part: 'teacher' or 'student': take one network of a pair and leave the other. Where the target holds one
             network only, it is the teacher; leaving the other then needs ``part`` or ``allow_unused``.
-        verify: Before writing, run a random image through our backbone and through the classes of both families,
-            and raise when patch tokens differ by more than 1e-5 of the largest.
+        verify: Before writing, compare outputs of the classes of both families with ours (1e-5 of the largest).
         with_training_state: Carry what the file has besides tensors (optimizer, scaler, epoch, ...), as it is.
         allow_unsafe: See :func:`mim_plugin.checkpoints.read_checkpoint`.
         geometry: Another image size, patch size, window size, number of channels or kind of relative bias.
-        num_heads: Heads of attention of a plain transformer. Its parameters do not tell them; without this, they are
-            what the file says, and where it says nothing, heads of 64 channels are assumed.
+        num_heads: Heads of attention of a plain transformer; None: as the file says, else heads of 64 channels.
 
     Returns:
         The report.
@@ -101,8 +98,6 @@ def convert(
     src, dst = Path(src).expanduser(), Path(dst).expanduser()
     if src.resolve() == dst.resolve():
         raise CheckpointError(f'{src} would be overwritten by what it is converted to; name another target.')
-    if src.is_file():
-        check_hash(src)
     checkpoint = _read(src, from_format, allow_unsafe)
     try:
         converted = convert_state(
@@ -113,7 +108,7 @@ def convert(
     done = converted.report
     done.source, done.target, done.carried = str(src), str(dst), with_training_state and bool(done.training_state)
     if verify:
-        converted.report.verified = verified(converted, flat(checkpoint)[0], part)
+        done.verified = verified(converted, flat(checkpoint)[0], part)
     _write(converted, dst, flat(checkpoint)[1] if with_training_state else {})
     if report is not None:
         done.save(report)
@@ -123,6 +118,8 @@ def convert(
 def _read(src: Path, from_format: str | None, allow_unsafe: bool) -> Mapping[str, Any]:
     if src.is_dir():
         return (by_name(from_format) if from_format else format_of_folder(src)).load(src)
+    if src.is_file():
+        check_hash(src)
     if src.suffix == '.pkl' and not allow_unsafe:  # a whole module, in files of DALL-E
         return by_name('dalle').load(src)
     return read_checkpoint(src, allow_unsafe)

@@ -100,8 +100,9 @@ def format_matrix() -> str:
         found = ['' if target == source else row[target] for target in targets]
         lines.append(f'| {kind} | {source} | {" | ".join(found)} |')
     lines += ['', 'What is lost:', '', *(f'- {mark}: {what}' for what, mark in losses.items())]
+    limits = [f'- {known.name}: {known.limits}' for known in FORMATS if known.limits]
     compared = [f'- {known.name}: {known.parity}' for known in FORMATS]
-    lines += ['', 'What outputs were compared with:', '', *compared]
+    lines += ['', 'Limits of the formats:', '', *limits, '', 'What outputs were compared with:', '', *compared]
     lines += ['', 'Why it is refused:', '', *(f'- {reason}' for reason in refused)]
     return '\n'.join(lines)
 

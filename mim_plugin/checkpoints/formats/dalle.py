@@ -44,7 +44,7 @@ class DALLEFormat(Format):
                     f'{network.kind} lacks {", ".join(lacking[:4])}, or has it in another shape; get the whole file.'
                 )
             return pairs([(name, name) for name in wanted])
-        raise CheckpointError("The file holds neither DALL-E's encoder nor its decoder, though it begins like them.")
+        raise CheckpointError("The file holds neither DALL-E's encoder nor its decoder; name another --from.")
 
     def load(self, path: Path) -> dict[str, Any]:
         """The weights of the module; its code is neither in the file nor imported."""

@@ -78,24 +78,15 @@ class DINOv2Format(Format):
 
     def outputs(self, state: State, config: Mapping[str, Any], images: Tensor) -> Tensor:
         """By timm's class, which computes the same; the published one is no package."""
-        from timm.models.vision_transformer import VisionTransformer
+        from mim_plugin.checkpoints.formats.classes import timm_outputs
 
-        arch, registers = config['arch'], config['num_registers']
-        model = VisionTransformer(
-            config['img_size'], config['patch_size'], config['in_channels'], 0, '', arch['embed_dims'],
-            arch['num_layers'], arch['num_heads'], arch['feedforward_channels'] / arch['embed_dims'],
-            qkv_bias=has(state, 'attn.qkv.bias'), init_values=1.0, reg_tokens=registers,
-            no_embed_class=bool(registers),
-        ).eval()  # fmt: skip
         names = {_CHUNK.sub('blocks.', name.removeprefix('backbone.')): value for name, value in state.items()}
         names = {n: v for n, v in names.items() if n != 'mask_token' and not n.startswith(('dino_head', 'ibot_head'))}
-        if registers:  # with registers timm gives [CLS] no position of its own
+        if 'register_tokens' in names:  # with registers timm gives [CLS] no position of its own
             names['reg_token'] = names.pop('register_tokens')
             names['cls_token'] = names['cls_token'] + names['pos_embed'][:, :1]
             names['pos_embed'] = names['pos_embed'][:, 1:]
-        model.load_state_dict(names)
-        with torch.no_grad():
-            return model.forward_features(images)[:, 1 + registers :]
+        return timm_outputs(names, {**config, 'layer_scale': 1.0}, images)
 
 
 def _chunks(backbone: Mapping[str, Tensor]) -> tuple[Rule, ...]:

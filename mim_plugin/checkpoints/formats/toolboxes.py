@@ -137,7 +137,7 @@ class MMSegFormat(Format):
     """``VisionTransformer``, ``BEiT`` and ``SwinTransformer``, alone or in a segmentor."""
 
     name, title = 'mmseg', 'mmseg ViT, BEiT, Swin'
-    limits = 'no registers, no absolute positions beside a relative bias, no mask token, one table a block'
+    limits = 'no registers, no absolute positions beside a relative bias, no norm of the mean patch, no mask token'
 
     def recognises(self, state: Mapping[str, Tensor]) -> bool:
         """Names of torch's own attention, or a segmentor with their neck or index buffers."""
