@@ -138,6 +138,8 @@ def _backbone(cfg: Config, checkpoint: str) -> tuple[Callable[[], nn.Module], nn
         raise ConfigError(f'{cfg.filename} has no model.backbone; take the config of a training run.')
     with explain_build_errors(cfg):
         backbone = MODELS.build(cfg.model.backbone).eval()
+    if not hasattr(backbone, 'out_indices'):
+        raise ConfigError(f'{type(backbone).__name__} has no out_indices, which name the results; wrap it in a class.')
     load_pretrained(backbone, checkpoint)
     preprocessor = _preprocessor(cfg)
     return lambda: BackboneGraph(backbone, preprocessor).eval(), backbone, eager_features(backbone, preprocessor)

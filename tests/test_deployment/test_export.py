@@ -157,6 +157,9 @@ def test_requests_that_cannot_be(trained, tmp_path):
         export_graph(bare, weights, tmp_path / 'model.pt2', part='segmentor')
     with pytest.raises(ConfigError, match='has no model.backbone'):
         export_graph(Config(dict(default_scope='mim_plugin')), weights, tmp_path / 'model.pt2')
+    with pytest.raises(ConfigError, match='ProjectionHead has no out_indices'):
+        head = dict(type='mim_plugin.ProjectionHead', in_dim=4, out_dim=4)
+        export_graph(Config(dict(model=dict(backbone=head))), weights, tmp_path / 'model.pt2')
     with pytest.raises(CheckpointError, match='does not fit the EncoderDecoder'):
         export_graph(cfg, weights, tmp_path / 'm.pt2', cfg_options={'model.decode_head.num_classes': 7})
 
