@@ -179,6 +179,8 @@ def _read_names(theirs: Format, source: State, allow_unused: Sequence[str]) -> A
             f'{theirs.title} knows no {_listed(unknown)}; name another format with --from, or, if the backbone does '
             'without them, allow to lose them with --allow-unused PATTERN.'
         )
+    if not read.state:
+        raise CheckpointError(f'{theirs.title} knows nothing of the file; name another format with --from.')
     read.steps += [Step((name,), (), f'{theirs.title} knows no such tensor', loses=True) for name in read.left]
     return read
 

@@ -74,6 +74,8 @@ def test_unknown_tensors_may_be_left_on_request():
     done = convert_state(file, allow_unused=['decoder.*'])
     assert done.report.lost == ['decoder.weight'] and done.report.kind == 'lossy'
     assert done.state.keys() == sample('ViT').keys()
+    with pytest.raises(CheckpointError, match='DINOv2 knows nothing of the file'):
+        convert_state(sample('ViT'), 'hugging_face', allow_unused=['*'])
 
 
 def test_one_thing_under_two_names_is_an_error():
