@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, default_collate
 from torch.utils.flop_counter import FlopCounterMode
 
 from mim_plugin.apis.config_errors import read_config
+from mim_plugin.apis.config_tree import type_name
 from mim_plugin.apis.long_commands.machine import now, peak_memory, reset_peak_memory
 from mim_plugin.apis.long_commands.runs import build_quiet_runner, release
 from mim_plugin.apis.run import prepare_config
@@ -112,6 +113,8 @@ def benchmark_training(
         start_at_random(cfg)
         batches = _make_batches(cfg, batch_size)
         _leave_out_logs(cfg)
+        # Heads are warmed up on weights of a file, which there are none of here; it changes a rate, no work.
+        cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks') or [] if type_name(hook) != 'HeadWarmupHook']
         cfg.train_cfg = dict(type='TimedSteps', max_epochs=cfg.train_cfg.get('max_epochs', 1))
         runner = build_quiet_runner(cfg, Path(folder) / 'run', 0)
         runner._train_dataloader = DataLoader(_Endless(batches), batch_size=None)

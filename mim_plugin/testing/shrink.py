@@ -213,7 +213,7 @@ def _shrink_schedule(cfg: Config) -> None:
         if type_name(entry) == 'FeatureGuardHook':
             entry.update(k=BATCH_SIZE, tolerance=100.0)
         if type_name(entry) == 'HeadWarmupHook':
-            entry.update(epochs=0.5, release_epochs=0.5)
+            entry.update(epochs=0.5, release_epochs=0.5, min_iters=0)
 
 
 def start_at_random(cfg: Config) -> None:

@@ -38,6 +38,12 @@ def test_steps_are_those_of_a_training_run(workplace, monkeypatch):
     assert found.images == pytest.approx(4 / sorted(found.seconds)[1])
 
 
+def test_new_heads_need_no_file_to_be_timed(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    warmup = {'custom_hooks.2': {'type': 'HeadWarmupHook', '_delete_': True}}
+    assert speed.benchmark_training('my_configs/ibot_tiny.py', steps=1, rounds=1, warmup=1, cfg_options=warmup).seconds
+
+
 def test_waits_and_operations_are_printed():
     row = speed.StepSpeed('bfloat16', 64, [0.1, 0.5, 0.1], 2048.4, 3 * 10**12, {'a.py:7': 6})
     table = speed.speed_table([row]).splitlines()

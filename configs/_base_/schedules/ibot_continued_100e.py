@@ -28,5 +28,6 @@ temperature_hook = dict(
     teacher_patch_temp=0.07,
     warmup_epochs=10,
 )
-head_hook = dict(type='HeadWarmupHook', epochs=3, release_epochs=2)
+# In a small folder three epochs are no time to learn.
+head_hook = dict(type='HeadWarmupHook', epochs=3, release_epochs=2, min_iters=100)
 rank_hook = dict(type='EffectiveRankHook', interval=50)

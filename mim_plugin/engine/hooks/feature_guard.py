@@ -6,10 +6,11 @@ import math
 import os.path as osp
 from typing import Any
 
+from mmengine.dist import barrier
 from mmengine.runner import Runner
 
 from mim_plugin.engine.hooks.frozen_feature_hook import FrozenFeatureHook
-from mim_plugin.errors import FeaturesGotWorseError
+from mim_plugin.errors import ConfigError, DataError, FeaturesGotWorseError
 from mim_plugin.registry import HOOKS
 
 __all__ = ['FeatureGuardHook']
@@ -39,7 +40,8 @@ class FeatureGuardHook(FrozenFeatureHook):
         **kwargs: See :class:`FrozenFeatureHook`.
 
     Raises:
-        ConfigError: Before training, if there are too few images for ``k`` neighbours.
+        ConfigError: ``tolerance`` is negative; before training, if there are too few images for ``k`` neighbours.
+        DataError: Before training, if there are no labelled images of two classes.
         FeaturesGotWorseError: During training; the present state was saved before.
     """
 
@@ -56,6 +58,8 @@ class FeatureGuardHook(FrozenFeatureHook):
         **kwargs: Any,
     ) -> None:
         knn = dict(type='mim_plugin.KNNMetric', k=k, temperature=temperature, leave_one_out=dataloader is None)
+        if not tolerance >= 0:
+            raise ConfigError(f'FeatureGuardHook got tolerance={tolerance}; give standard errors, 0 or more.')
         super().__init__(bank_dataloader, knn, dataloader, interval=interval, by_epoch=by_epoch, **kwargs)
         self.metric = f'knn/top1_k{k}'
         self.tolerance = tolerance
@@ -64,7 +68,16 @@ class FeatureGuardHook(FrozenFeatureHook):
     def before_train(self, runner: Runner) -> None:
         """Measure the start, unless a resumed run has done so."""
         self.at_start = runner.message_hub.get_info('feature_guard') is None
-        super().before_train(runner)
+        try:
+            super().before_train(runner)
+            classes = (self._protocol.evaluator.dataset_meta or {}).get('classes')
+            if classes and len(classes) == 1:
+                raise DataError(f'All labelled images are of one class, {classes[0]}, so that k-NN is always right')
+        except DataError as error:
+            raise DataError(
+                f'{str(error).rstrip(".")}; FeatureGuardHook needs labelled images, CLASS/IMAGE: without any leave it '
+                'out with --no-validate.'
+            ) from error
         if self.at_start and runner.iter:
             self.evaluate(runner, runner.iter)  # resumed from a run without a guard
 
@@ -72,12 +85,13 @@ class FeatureGuardHook(FrozenFeatureHook):
         """Measure, compare with the start, keep the best, and stop if need be."""
         figures = super().evaluate(runner, step)
         figure, hub = figures[self.metric], runner.message_hub
-        known = hub.get_info('feature_guard') or {'start': figure, 'best': figure}
+        known = hub.get_info('feature_guard') or {'start': figure, 'best': figure, 'file': None}
         error = self._standard_error(known['start'])
         start = f'{known["start"]:.1f} at the start, standard error {error:.1f}'
         runner.logger.info(f'{self.metric}: {figure:.1f}; {start}')
         better = figure > known['best']
-        known = {**known, 'best': max(figure, known['best'])}
+        if better:
+            known = {**known, 'best': figure, 'file': osp.join(runner.work_dir, _BEST)}
         hub.update_info('feature_guard', known)  # before anything is saved, so that a resumed run knows it
         if better:
             self._save(runner, _BEST, save_optimizer=False, save_param_scheduler=False)
@@ -100,8 +114,8 @@ class FeatureGuardHook(FrozenFeatureHook):
             runner.logger.warning(f'{text}.')
             return
         path = self._save(runner, f'worse_{"epoch" if self.by_epoch else "iter"}_{step}.pth')
-        best = f'the best weights ({known["best"]:.1f}) are {osp.join(runner.work_dir, _BEST)}'
-        best = best if known['best'] > known['start'] else 'those of the start are the best so far'
+        best = f'the best weights ({known["best"]:.1f}) are {known["file"]}'
+        best = best if known['file'] else 'those of the start are the best so far'
         raise FeaturesGotWorseError(
             f'{text}; the training was stopped and saved as {path}, {best}. Lower the learning rate, lengthen the '
             'warm-up, or allow it with tolerance or stop=False of FeatureGuardHook.'
@@ -109,4 +123,5 @@ class FeatureGuardHook(FrozenFeatureHook):
 
     def _save(self, runner: Runner, name: str, **options: Any) -> str:
         runner.save_checkpoint(runner.work_dir, name, by_epoch=self.by_epoch, **options)
+        barrier()  # the main process writes: one that left before would tear it down
         return osp.join(runner.work_dir, name)

@@ -10,8 +10,9 @@ from mmengine.hooks import Hook
 
 from mim_plugin.apis.run import build_runner, prepare_config
 from mim_plugin.checkpoints import read_checkpoint
+from mim_plugin.engine.hooks import feature_guard
 from mim_plugin.engine.optim import cosine_schedule, pretrain_groups
-from mim_plugin.errors import ConfigError, FeaturesGotWorseError
+from mim_plugin.errors import ConfigError, DataError, FeaturesGotWorseError
 from mim_plugin.testing.images import write_image_folder
 from tests.test_checkpoints.tiny import make_ibot, official_file
 
@@ -106,6 +107,14 @@ def test_rates_of_the_release(make_runner):
     assert [rate[0] for rate in rates] == pytest.approx(plain)
 
 
+def test_short_epochs_count_for_more(make_runner):
+    warmup = {'type': 'HeadWarmupHook', 'epochs': 0.5, 'release_epochs': 0.5, 'min_iters': 3}
+    runner = make_runner(hooks=[warmup])
+    runner.train()
+    shares = [rate[2] / rate[0] for rate in runner.recorder.rates]
+    assert shares == pytest.approx([0, 0, 0, 1 / 4, 2 / 4, 3 / 4, 1, 1])
+
+
 def test_heads_of_the_file_need_no_warmup(make_runner):
     runner = make_runner('full.pth')
     runner.train()
@@ -140,8 +149,20 @@ def test_what_a_head_warmup_needs(make_runner):
         make_runner(changes={'param_scheduler': [{'type': 'ConstantLR', 'factor': 1.0}]}).train()
     with pytest.raises(ConfigError, match="No parameter begins with apart='bakbone'"):
         make_runner(changes={'optim_wrapper.paramwise_cfg': {'apart': 'bakbone'}}).train()
-    with pytest.raises(ConfigError, match='neither can be negative'):
+    with pytest.raises(ConfigError, match='none can be negative'):
         make_runner(hooks=[{**WARMUP, 'epochs': -1}])
+    with pytest.raises(ConfigError, match='rest for 8 iterations, and the training has 8, .* would learn nothing'):
+        make_runner(hooks=[{**WARMUP, 'epochs': 4}]).train()
+
+
+def test_a_model_that_does_not_tell_what_its_file_filled(folder, tmp_path):
+    cfg = Config.fromfile(CONFIG.parent / 'beit_tiny.py')
+    cfg.train_dataloader.dataset.data_root = str(folder / 'images')
+    cfg.optim_wrapper.paramwise_cfg.apart = 'backbone'
+    cfg.custom_hooks = [WARMUP]
+    cfg.experiment_name = f'continued_{next(_numbers)}'
+    with pytest.raises(ConfigError, match='BEiT does not tell whether its head was in the file; leave the hook out'):
+        build_runner(prepare_config(cfg, work_dir=str(tmp_path))).train()
 
 
 def test_groups_apart_hold_every_parameter_once():
@@ -224,6 +245,42 @@ def test_a_resumed_run_knows_the_start(make_runner, folder, figures, tmp_path):
         resumed.train()
 
 
-def test_too_few_images(make_runner, folder):
+def test_the_best_weights_stay_where_they_are(make_runner, folder, figures, tmp_path):
+    figures([50.0, 62.5, 62.5])
+    make_runner(hooks=[guard(folder)], epochs=1).train()
+    figures([4.0])
+    resumed = make_runner(hooks=[guard(folder)], work_dir='other', resume=str(tmp_path / 'work/epoch_1.pth'))
+    with pytest.raises(FeaturesGotWorseError, match=rf'best weights \(62.5\) are {tmp_path}/work/best_features.pth'):
+        resumed.train()
+
+
+def test_no_process_leaves_before_the_weights_are_saved(make_runner, folder, figures, tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(feature_guard, 'barrier', lambda: saved.extend(tmp_path.glob('work/worse_iter_1.pth')))
+    figures([50.0, 4.0])
+    with pytest.raises(FeaturesGotWorseError):
+        make_runner(hooks=[guard(folder)]).train()
+    assert saved
+
+
+@pytest.mark.parametrize(
+    ('prefix', 'message'),
+    [
+        ('val', r'images/val does not exist; set data_root .*leave it out with --no-validate\.$'),
+        ('class_0', r'class_0 holds no image; .*leave it out with --no-validate\.$'),
+        ('../one', r'All labelled images are of one class, class_0, .*leave it out with --no-validate\.$'),
+    ],
+)
+def test_without_labelled_images(make_runner, folder, prefix, message):
+    write_image_folder(folder / 'one', per_class=3, classes=1)
+    unlabelled = guard(folder)
+    unlabelled['bank_dataloader']['dataset']['data_prefix'] = prefix
+    with pytest.raises(DataError, match=message):
+        make_runner(hooks=[unlabelled]).train()
+
+
+def test_what_a_guard_needs(make_runner, folder):
+    with pytest.raises(ConfigError, match='tolerance=-1; give standard errors, 0 or more'):
+        make_runner(hooks=[guard(folder, tolerance=-1)])
     with pytest.raises(ConfigError, match=r'k=8 asks for more neighbours than the bank of 7 labelled images'):
         make_runner(hooks=[guard(folder, k=8)]).train()
