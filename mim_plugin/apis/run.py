@@ -93,9 +93,8 @@ def prepare_config(
         # mmengine would load what has the same name and pass over the rest, be it everything.
         cfg.model.init_cfg = dict(type='Pretrained', checkpoint=cfg.load_from)
         cfg.load_from = None
-    if cfg.get('compile') == 'blocks':
-        cfg.compile = False
-        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mim_plugin.CompileBlocksHook')]
+    if isinstance(cfg.get('compile'), str):
+        _compile_blocks(cfg)
     if get_device() == 'cpu':
         _fit_to_cpu(cfg)
     return cfg
@@ -215,6 +214,16 @@ def _merge(cfg: Config, options: dict) -> None:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError, IndexError) as error:
         raise ConfigError(f'--cfg-options {" ".join(options)} does not fit the config: {error}') from error
+
+
+def _compile_blocks(cfg: Config) -> None:
+    if cfg.compile != 'blocks':
+        raise ConfigError(
+            f'compile={cfg.compile!r} is unknown; use compile=blocks for the transformer blocks, or compile=True for '
+            'the whole step.'
+        )
+    cfg.compile = False
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mim_plugin.CompileBlocksHook')]
 
 
 def _enable_amp(cfg: Config) -> None:

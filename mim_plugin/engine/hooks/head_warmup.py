@@ -18,8 +18,8 @@ __all__ = ['HeadWarmupHook']
 class HeadWarmupHook(Hook):
     """Lets new heads learn on a backbone that rests, then releases it gently.
 
-    An untrained head sends gradients into a trained backbone that have nothing to do with what it knows, and undo
-    it within an epoch. This hook keeps the learning rate of the backbone at 0 for ``epochs``, then lets it grow
+    An untrained head sends gradients into a trained backbone that have nothing to do with what it knows, and may undo
+    it. This hook keeps the learning rate of the backbone at 0 for ``epochs``, then lets it grow
     linearly over ``release_epochs`` to that of the schedule. The optimizer's moments of the backbone are kept up
     meanwhile, so that its first step is no leap. Heads that the file of the start brought along need none of it, and
     get none: the log says which case it is.

@@ -51,6 +51,8 @@ def test_one_word_of_a_config_asks_for_it(toy_runner):
     prepared = prepare_config(cfg, cfg_options={'compile': 'blocks'})
     assert prepared.compile is False and len(prepared.custom_hooks) == hooks + 1
     assert prepared.custom_hooks[-1].type == 'mim_plugin.CompileBlocksHook'
+    with pytest.raises(ConfigError, match="compile='step' is unknown; use compile=blocks .* or compile=True"):
+        prepare_config(cfg, cfg_options={'compile': 'step'})
     runner = toy_runner({'custom_hooks': [dict(type='CompileBlocksHook')]})
     with pytest.raises(ConfigError, match='no transformer block in ToyDistillation; leave it out, or use'):
         runner.train()
