@@ -35,6 +35,7 @@ _FREE_WIDTHS = (
     'out_dim', 'patch_out_dim', 'hidden_dim', 'bottleneck_dim', 'vocabulary_size', 'codebook_dim', 'init_dim',
 )  # fmt: skip
 _SIZES = ('img_size', 'size', 'crop_size', 'stride', 'scale', 'global_size', 'local_size', 'target_size')
+_SHORT_WARMUP = {'epochs': 0.5, 'release_epochs': 0.5, 'min_iters': 0}  # of HeadWarmupHook
 _SCHEDULE_STEPS = ('begin', 'end', 'epochs', 'warmup_epochs', 'warmup_iters', 'T_max', 'milestones')
 
 
@@ -213,7 +214,7 @@ def _shrink_schedule(cfg: Config) -> None:
         if type_name(entry) == 'FeatureGuardHook':
             entry.update(k=BATCH_SIZE, tolerance=100.0)
         if type_name(entry) == 'HeadWarmupHook':
-            entry.update(epochs=0.5, release_epochs=0.5, min_iters=0)
+            entry.update({key: value for key, value in _SHORT_WARMUP.items() if key in entry})
 
 
 def start_at_random(cfg: Config) -> None:
