@@ -18,7 +18,7 @@ from mim_plugin.apis.config_scopes import settle_scopes
 from mim_plugin.apis.config_tree import type_name, walk_dicts, walk_loaders
 from mim_plugin.apis.detection_errors import explain_annotations, explain_operators
 from mim_plugin.apis.segmentation_errors import explain_masks
-from mim_plugin.errors import ConfigError, DataError, MIMError
+from mim_plugin.errors import CheckpointError, ConfigError, DataError, MIMError
 
 __all__ = ['check_top_level_keys', 'explain_build_errors', 'read_config']
 
@@ -49,6 +49,7 @@ _READ_ERRORS = (
 # What reading annotations raises, empty ones too.
 _DATA_ERRORS = (AssertionError, LookupError, OSError, TypeError, ValueError)
 _NO_FILE = re.compile(r"No such file or directory: '(.+)'")
+_OTHER_GROUPS = re.compile(r'^loaded state dict .*parameter group')
 _NOT_REGISTERED = re.compile(r'([\w.]+) is not in the (\w+)::([\w ]+) registry')
 _UNKNOWN_ARGUMENT = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING_ARGUMENT = re.compile(r'(\w+)(?:\.__init__)?\(\) missing \d+ required [\w-]+ arguments?: (.+)')
@@ -112,6 +113,12 @@ def _explain(cfg: Config, error: Exception) -> MIMError | None:
         return ConfigError(message)
     if isinstance(error, ImportError) and (message := explain_operators(error)):
         return ConfigError(message)
+    if isinstance(error, ValueError) and _OTHER_GROUPS.search(str(error)):
+        return CheckpointError(
+            f'{cfg.get("load_from")} cannot be resumed: its optimizer has other parameter groups than the config asks '
+            'for (model, optim_wrapper.paramwise_cfg); resume with the config of its training, or start from its '
+            'weights alone with load_from=FILE.'
+        )
     if message := explain_masks(cfg, error):
         return DataError(message)
     if isinstance(error, _DATA_ERRORS) and (message := explain_annotations(cfg)):

@@ -8,11 +8,11 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from mim_plugin.apis.run import build_runner, prepare_config
+from mim_plugin.apis.run import build_runner, prepare_config, train
 from mim_plugin.checkpoints import read_checkpoint
 from mim_plugin.engine.hooks import feature_guard
 from mim_plugin.engine.optim import cosine_schedule, pretrain_groups
-from mim_plugin.errors import ConfigError, DataError, FeaturesGotWorseError
+from mim_plugin.errors import CheckpointError, ConfigError, DataError, FeaturesGotWorseError
 from mim_plugin.testing.images import write_image_folder
 from tests.test_checkpoints.tiny import make_ibot, official_file
 
@@ -138,6 +138,15 @@ def test_resumed_in_the_warmup(make_runner, tmp_path):
         resumed = make_runner(work_dir=name, resume=str(tmp_path / f'work/{name}.pth'))
         resumed.train()
         assert_same(resumed.recorder.states[-1], whole.recorder.states[-1])
+
+
+def test_resumed_with_groups_that_the_file_does_not_have(make_runner, folder, tmp_path):
+    make_runner(hooks=(), epochs=1, changes={'optim_wrapper.paramwise_cfg': {}}).train()
+    options = {'train_dataloader.dataset.data_root': str(folder / 'images'), **APART}
+    resume, work_dir = f'{tmp_path}/work/epoch_1.pth', f'{tmp_path}/resumed'
+    cfg = prepare_config(str(CONFIG), work_dir=work_dir, resume=resume, cfg_options=options)
+    with pytest.raises(CheckpointError, match=r'epoch_1.pth cannot be resumed: .* weights alone with load_from=FILE'):
+        train(cfg)
 
 
 def test_what_a_head_warmup_needs(make_runner):
