@@ -168,7 +168,7 @@ def exported(backbone, toolbox, folder):
     [
         ('mmocr', {}, 'mmocr.* is unknown'),
         ('mmdet', {}, 'mmdet has no plain vision transformer'),
-        ('timm', dict(num_registers=2), 'registers, for which timm has no place'),
+        ('mmseg', dict(num_registers=2), 'has registers'),
         ('mmseg', dict(pos_embed='sincos'), 'no learned positions'),
         ('mmseg', dict(relative_bias='shared'), 'no absolute positions beside'),
     ],
