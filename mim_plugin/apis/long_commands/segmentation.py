@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +83,8 @@ def fit_segmentation_config(cfg: Config, scenes: SceneFolders, work_dir: Path) -
     Returns:
         The same config, changed.
     """
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints which other packages it could use
+        importlib.import_module('mmseg.datasets')
     metainfo = {'classes': list(scenes.names), 'palette': [list(color) for color in scenes.palette]}
     loaders = [(cfg.train_dataloader, SPLITS[0]), (cfg.val_dataloader, SPLITS[1])]
     if cfg.get('test_dataloader'):
