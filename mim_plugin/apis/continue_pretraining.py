@@ -12,13 +12,12 @@ from statistics import mean
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.hooks import Hook
 
 from mim_plugin.apis.config_errors import read_config
 from mim_plugin.apis.config_tree import type_name
 from mim_plugin.apis.long_commands.folders import labelled_folder
 from mim_plugin.apis.long_commands.machine import describe_machine, package_versions, place
-from mim_plugin.apis.long_commands.options import SHIPPED, check_device, find_configs
+from mim_plugin.apis.long_commands.options import SHIPPED, check_device, check_names, check_start, find_configs
 from mim_plugin.apis.long_commands.parts import Part, ResultFile, do_parts, raise_failures, start_progress
 from mim_plugin.apis.long_commands.progress import Progress, ProgressHook
 from mim_plugin.apis.long_commands.runs import build_quiet_runner, loader_processes, release, set_epochs
@@ -26,11 +25,12 @@ from mim_plugin.apis.long_commands.tables import markdown, spread
 from mim_plugin.checkpoints import contents_of, read_checkpoint
 from mim_plugin.datasets.files import find_images
 from mim_plugin.errors import CheckpointError, ConfigError
-from mim_plugin.visualization.curves import draw_curves
+from mim_plugin.visualization.curves import draw_curves, read_scalars
 
 __all__ = ['ARMS', 'ContinueOptions', 'continue_pretraining']
 
 CONFIG = 'ibot_vit-mini-p16_1xb64-40e_custom.py'
+FROM_SCRATCH = 'ibot_vit-mini-p16_1xb64-150e_mixed.py'  # the training of the start
 POINTS = 40  # measurements of a run: two in the first 5 % of the steps
 SECONDS = 4.5  # an epoch of 960 images with its measurements, on two CPU cores
 
@@ -55,8 +55,6 @@ ARMS = {
     'warmed': Arm('new heads, warmed up'),
     'careless': Arm('new heads, as a training from scratch', careless=True),
 }
-# What configs/quickstart/ibot_vit-mini-p16_1xb64-150e_mixed.py has.
-FROM_SCRATCH = {'lr': 1e-3, 'momentum': 0.99}
 
 
 @dataclass(frozen=True)
@@ -89,13 +87,10 @@ class ContinueOptions:
             ConfigError: If a value cannot work.
             CheckpointError: The checkpoint is missing.
         """
-        unknown = [name for name in self.arms if name not in ARMS]
-        if unknown or not self.arms:
-            raise ConfigError(f'--arms {",".join(self.arms)}: {unknown or "nothing"} is no arm; use {", ".join(ARMS)}.')
+        check_names('arms', self.arms, ARMS)
         if self.seeds < 1 or self.epochs < 2:
             raise ConfigError(f'--seeds {self.seeds} --epochs {self.epochs}: give at least one seed and two epochs.')
-        if not Path(self.checkpoint).is_file():
-            raise CheckpointError(f'The checkpoint {self.checkpoint} is missing: give another file.')
+        check_start(self.checkpoint)
         check_device(self.device)
 
 
@@ -114,23 +109,6 @@ class _Bench:
     def folder(self) -> Path:
         """Where everything is written."""
         return Path(self.options.work_dir)
-
-
-class _Figures(Hook):
-    """Keeps what the guard measured: iterations done -> accuracy in percent."""
-
-    priority = 'VERY_LOW'
-
-    def __init__(self, guard: Hook) -> None:
-        self.curve: dict[int, float] = {}
-        evaluate = guard.evaluate
-
-        def keep(runner, step: int) -> dict[str, float]:
-            figures = evaluate(runner, step)
-            self.curve[step] = round(figures[guard.metric], 3)
-            return figures
-
-        guard.evaluate = keep
 
 
 def continue_pretraining(options: ContinueOptions) -> dict:
@@ -212,9 +190,10 @@ def arm_config(bench: _Bench, arm: Arm, start: Path) -> Config:
     for key in ('epochs', 'release_epochs'):
         warmup[key] *= bench.options.epochs / length
     if arm.careless:
+        scratch = read_config(str(find_configs('quickstart') / FROM_SCRATCH))
         del hooks['HeadWarmupHook']
-        hooks['MomentumTeacherHook'].momentum = FROM_SCRATCH['momentum']
-        cfg.optim_wrapper.optimizer.lr = FROM_SCRATCH['lr']
+        hooks |= {type_name(hook): hook for hook in scratch.custom_hooks if type_name(hook) == 'MomentumTeacherHook'}
+        cfg.optim_wrapper.optimizer.lr = scratch.optim_wrapper.optimizer.lr
     cfg.custom_hooks = list(hooks.values())
     return cfg
 
@@ -223,14 +202,15 @@ def _train(bench: _Bench, name: str, seed: int) -> dict:
     """One training; its curve of accuracies by the share of the steps done."""
     cfg = arm_config(bench, ARMS[name], bench.starts[name])
     progress = ProgressHook(bench.progress, f'{ARMS[name].title}, seed {seed}', {'loss': 'loss'})
-    runner = build_quiet_runner(cfg, bench.folder / 'runs' / f'{name}_seed{seed}', seed, progress)
-    figures = _Figures(next(hook for hook in runner.hooks if type(hook).__name__ == 'FeatureGuardHook'))
+    folder = bench.folder / 'runs' / f'{name}_seed{seed}'
+    runner = build_quiet_runner(cfg, folder, seed, progress)
     try:
         runner.train()
         steps = runner.iter
     finally:
         release(runner)
-    return {'steps': steps, 'curve': [[step / steps, accuracy] for step, accuracy in figures.curve.items()]}
+    measured = zip(*read_scalars(folder)['frozen/knn/top1_k20'], strict=True)
+    return {'steps': steps, 'curve': [[step / steps, round(accuracy, 3)] for step, accuracy in measured]}
 
 
 def _write(bench: _Bench) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -115,6 +116,7 @@ class FrozenFeatureMetric(BaseMetric):
             figures |= {f'majority_{key}': value for key, value in majority_baseline(labels, test.labels).items()}
         return figures
 
+    @abstractmethod
     def score(self, bank: FeatureSet, test: FeatureSet) -> dict[str, float]:
         """Figures of one kind of feature; called on every process, the main one's result counts.
 
@@ -122,7 +124,6 @@ class FrozenFeatureMetric(BaseMetric):
             bank: This process's part of the labelled training images.
             test: All labelled test images.
         """
-        raise NotImplementedError
 
     def count_classes(self, bank: FeatureSet, test: FeatureSet) -> int:
         """C, checked against the labels."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from mim_plugin.apis.long_commands.options import check_device
+from mim_plugin.apis.long_commands.options import check_device, check_names
 from mim_plugin.errors import ConfigError
 
 __all__ = ['ARMS', 'LEARNING_RATES', 'Arm', 'CompareOptions', 'Setting']
@@ -112,9 +112,7 @@ class CompareOptions:
         Raises:
             ConfigError: If a value cannot work.
         """
-        unknown = [name for name in self.arms if name not in ARMS]
-        if unknown or not self.arms:
-            raise ConfigError(f'--arms {",".join(self.arms)}: {unknown or "nothing"} is no arm; use {", ".join(ARMS)}.')
+        check_names('arms', self.arms, ARMS)
         if not self.minutes > 0:
             raise ConfigError(f'--minutes {self.minutes} leaves no time to train: give more than 0.')
         if self.seeds < 1:

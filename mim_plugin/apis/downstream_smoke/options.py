@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mim_plugin.apis.long_commands.options import SHIPPED, check_device
-from mim_plugin.errors import CheckpointError, ConfigError
+from mim_plugin.apis.long_commands.options import SHIPPED, check_device, check_names, check_start
+from mim_plugin.errors import ConfigError
 
 __all__ = ['STARTS', 'TASKS', 'SmokeOptions', 'Task']
 
@@ -86,15 +86,10 @@ class SmokeOptions:
             ConfigError: If a value cannot work.
             CheckpointError: The checkpoint is missing.
         """
-        unknown = [name for name in self.tasks if name not in TASKS]
-        if unknown or not self.tasks:
-            raise ConfigError(
-                f'--tasks {",".join(self.tasks)}: {unknown or "nothing"} is no task; use {", ".join(TASKS)}.'
-            )
+        check_names('tasks', self.tasks, TASKS)
         if self.seeds < 1:
             raise ConfigError(f'--seeds {self.seeds} trains nothing: give 1 or more.')
         if self.iterations is not None and self.iterations < 2:
             raise ConfigError(f'--iterations {self.iterations} is too short for a warm-up: give 2 or more.')
-        if not Path(self.checkpoint).is_file():
-            raise CheckpointError(f'The checkpoint {self.checkpoint} is missing: give another file.')
+        check_start(self.checkpoint)
         check_device(self.device)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
 from mmengine.device import get_device
 
 import mim_plugin
-from mim_plugin.errors import ConfigError
+from mim_plugin.errors import CheckpointError, ConfigError
 
-__all__ = ['SHIPPED', 'check_device', 'find_configs']
+__all__ = ['SHIPPED', 'check_device', 'check_names', 'check_start', 'find_configs']
 
 DEVICES = ('cpu', 'cuda')
 SHIPPED = Path(mim_plugin.__file__).resolve().parent / 'zoo' / 'ibot_vit-mini-p16' / 'model.safetensors'
@@ -40,3 +41,25 @@ def check_device(device: str | None) -> None:
             '--device cpu was asked for but this Python already took a GPU: start it with CUDA_VISIBLE_DEVICES=""'
             ' in the environment.'
         )
+
+
+def check_names(option: str, chosen: Collection[str], known: Collection[str]) -> None:
+    """Raises a ConfigError unless at least one name was chosen and all are known.
+
+    Args:
+        option: Name of the option, a plural such as 'arms'.
+        chosen: Names that the user gave.
+        known: Names that there are.
+    """
+    unknown = [name for name in chosen if name not in known]
+    if unknown or not chosen:
+        raise ConfigError(
+            f'--{option} {",".join(chosen)}: {unknown or "nothing"} is no {option.removesuffix("s")}; use '
+            f'{", ".join(known)}.'
+        )
+
+
+def check_start(checkpoint: Path) -> None:
+    """Raises a CheckpointError unless the file that trainings start from is there."""
+    if not Path(checkpoint).is_file():
+        raise CheckpointError(f'The checkpoint {checkpoint} is missing: give another file.')

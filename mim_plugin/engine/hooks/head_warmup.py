@@ -74,7 +74,7 @@ class HeadWarmupHook(Hook):
         done = runner.iter - self._rest
         if done >= self._release:
             return
-        factor = max(0.0, (done + 1) / (self._release + 1)) if done >= 0 else 0.0
+        factor = (done + 1) / (self._release + 1) if done >= 0 else 0.0
         for group in self._groups:
             group['lr'] *= factor
 
